@@ -1,0 +1,1 @@
+//! Landlines from the shell.
