@@ -439,6 +439,7 @@ impl Pattern {
             return None;
         }
         let bursts_needed = match spec.kind {
+            ToneKind::Sit if is_rising(looped) => 3,
             ToneKind::Sit => bursts,
             // one that is played once is known when it is over, unless it takes for ever
             _ if !repeats && period < Duration::from_secs(5) => u32::MAX,
@@ -511,6 +512,13 @@ impl Element {
         let off = self.nominal.abs_diff(other.nominal);
         off <= Duration::from_millis(10) + self.nominal.max(other.nominal) / 16
     }
+}
+
+/// The first three bursts are three different sounds: special information tones as everywhere.
+fn is_rising(elements: &[Element]) -> bool {
+    let mut bursts = elements.iter().filter(|e| !e.is_gap());
+    let [Some(a), Some(b), Some(c)] = [bursts.next(), bursts.next(), bursts.next()] else { return false };
+    !a.sounds.meets(b.sounds) && !b.sounds.meets(c.sounds) && !a.sounds.meets(c.sounds)
 }
 
 /// Neighbours of the same sound are one, and gaps that nobody can hear are none.
