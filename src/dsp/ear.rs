@@ -140,7 +140,7 @@ impl Ear {
             }
             Edge::Fits(sounds) => {
                 recogniser.burst_is(sounds, now, out);
-                if sounds == Sounds::CED && now.since(single.burst) >= Duration::from_millis(500) && !*fax_told {
+                if sounds.meets(Sounds::CED) && now.since(single.burst) >= Duration::from_millis(500) && !*fax_told {
                     *fax_told = true;
                     out.push(Heard::Fax { tone: FaxTone::Ced, since: single.burst });
                 }
