@@ -23,6 +23,25 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::Spanned;
 
+/// Every key there is, for the manual.
+pub const KEYS: [&str; 15] = [
+    "country",
+    "facts",
+    "port",
+    "flash_ms",
+    "transfer.back",
+    "transfer.complete",
+    "transfer.while_ringing",
+    "dial",
+    "answer_after_rings",
+    "dial_tone_wait_s",
+    "recall_ring_watch_s",
+    "echo_canceller",
+    "rx_gain_db",
+    "tx_gain_db",
+    "country",
+];
+
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     /// Where it was read; `None`: there is no file, and that is fine.
@@ -327,18 +346,22 @@ fn parse_completion(text: &Spanned<String>, mistakes: &mut Vec<Mistake>) -> Opti
     }
 }
 
-/// The mistakes as one error: the first in its headline, all of them shown in the text.
-fn complain(text: &str, name: &str, mistakes: &[Mistake]) -> Error {
+/// One place in a file, drawn as compilers do.
+pub fn show_place(text: &str, name: &str, span: Range<usize>, message: &str) -> String {
+    draw(text, name, &Mistake { span, message: message.into(), label: message.into() })
+}
+
+fn draw(text: &str, name: &str, mistake: &Mistake) -> String {
     use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-    let mut shown = String::new();
-    for m in mistakes {
-        let end = m.span.end.min(text.len());
-        let span = m.span.start.min(end)..end;
-        let snippet = Snippet::source(text).path(name).annotation(AnnotationKind::Primary.span(span).label(&m.label));
-        let report = &[Level::ERROR.primary_title(&m.message).element(snippet)];
-        shown.push_str(&Renderer::plain().render(report));
-        shown.push('\n');
-    }
+    let end = mistake.span.end.min(text.len());
+    let span = mistake.span.start.min(end)..end;
+    let snippet = Snippet::source(text).path(name).annotation(AnnotationKind::Primary.span(span).label(&mistake.label));
+    Renderer::plain().render(&[Level::ERROR.primary_title(&mistake.message).element(snippet)]).to_string()
+}
+
+/// The mistakes as one error, all of them shown.
+fn complain(text: &str, name: &str, mistakes: &[Mistake]) -> Error {
+    let shown: Vec<String> = mistakes.iter().map(|m| draw(text, name, m)).collect();
     let count = if mistakes.len() == 1 { "it has a mistake".into() } else { format!("it has {} mistakes", mistakes.len()) };
     let mut error = Error::new(
         Exit::Config,
@@ -346,7 +369,7 @@ fn complain(text: &str, name: &str, mistakes: &[Mistake]) -> Error {
         count,
         "mend the lines shown above; man 5 tipring.toml lists every key",
     );
-    error.detail = Some(shown);
+    error.detail = Some(shown.join("\n"));
     error
 }
 

@@ -71,6 +71,7 @@ pub struct Owner<'a> {
     interrupted: &'a AtomicBool,
     ending: Option<Ending>,
     silent_pipe: bool,
+    deadline: Option<Time>,
 }
 
 struct Pending {
@@ -113,7 +114,13 @@ impl<'a> Owner<'a> {
             interrupted,
             ending: None,
             silent_pipe: false,
+            deadline: None,
         }
+    }
+
+    /// The whole call, from now on, may take so long and no longer.
+    pub fn give_up_after(&mut self, limit: Option<Duration>) {
+        self.deadline = limit.map(|limit| self.port.now() + limit);
     }
 
     /// Questions of other processes are answered from now on.
@@ -278,6 +285,9 @@ impl<'a> Owner<'a> {
     fn requests(&mut self, now: Time) {
         if self.interrupted.load(Ordering::Relaxed) && self.call.stage() != Stage::Over {
             self.call.request(now, 0, Request::Interrupt);
+        }
+        if self.deadline.is_some_and(|d| now >= d) && self.call.stage() != Stage::Over {
+            self.call.request(now, 0, Request::TimeOut);
         }
         while let Some((ask, reply)) = self.asks.as_ref().and_then(|a| a.try_recv().ok()) {
             self.tell(Record::new(now, Actor::Cli, describe_ask(&ask)));

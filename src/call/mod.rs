@@ -21,6 +21,8 @@ pub mod session;
 pub mod step;
 pub mod talk;
 pub mod transfer;
+#[cfg(test)]
+mod transfer_tests;
 
 pub use release::{Ending, Evidence};
 pub use session::{Answering, Begin, Call, CallOutput, Dialling, Plan, Reply, Request, Stage};

@@ -44,6 +44,8 @@ pub enum Ending {
     DeviceRemoved,
     HungUpByCommand,
     Interrupted,
+    /// Not through within `--timeout`.
+    TimedOut,
     /// The line itself failed us: an error was told.
     PortFailed,
 }
@@ -57,7 +59,7 @@ impl Ending {
             Ending::PartyLost => Exit::PartyLost,
             Ending::FlashUnanswered => Exit::NoFlashAnswer,
             Ending::TransferRefused => Exit::Denied,
-            Ending::NobodyCalled => Exit::StillBusy,
+            Ending::NobodyCalled | Ending::TimedOut => Exit::StillBusy,
             Ending::NoDialTone | Ending::LineLost => Exit::NoDialTone,
             Ending::Glare => Exit::InUse,
             Ending::Busy => Exit::Busy,
@@ -109,6 +111,7 @@ impl Ending {
             Ending::DeviceRemoved => "device-removed",
             Ending::HungUpByCommand => "hung-up-by-command",
             Ending::Interrupted => "interrupted",
+            Ending::TimedOut => "timed-out",
             Ending::PortFailed => "port-failed",
         }
     }

@@ -48,6 +48,8 @@ pub enum Request {
     Transfer(TransferPlan),
     /// The process is told to end: leave the line on-hook, at once.
     Interrupt,
+    /// The time that the user gave is over.
+    TimeOut,
 }
 
 /// The answer to a request, by the number it was given.
@@ -237,6 +239,7 @@ impl Call {
         let stage = self.stage();
         match request {
             Request::Interrupt => self.over(Ending::Interrupted),
+            Request::TimeOut => self.over(Ending::TimedOut),
             Request::HangUp => {
                 self.out.push_back(CallOutput::Reply(id, Reply::Done { heard: None }));
                 self.over(Ending::HungUpByCommand);
@@ -380,7 +383,7 @@ impl Call {
         self.timers.stop_all();
         // an interrupt is told as such; else the scripted part's ending is what the caller of this program asked about
         let ending = match self.verdict {
-            Some(verdict) if ending != Ending::Interrupted => verdict,
+            Some(verdict) if !matches!(ending, Ending::Interrupted | Ending::TimedOut) => verdict,
             _ => ending,
         };
         if let Some(errand) = self.errand.take() {
