@@ -83,6 +83,8 @@ pub struct Party {
     pub calls_us: bool,
     /// Calls us back after we have hung up.
     pub calls_back: bool,
+    /// How many rings it waits for us to answer.
+    pub rings_us: u32,
     /// How long it waits on hold.
     pub patience: Option<Duration>,
     script: Vec<Step>,
@@ -135,6 +137,7 @@ impl Party {
             reach,
             calls_us: false,
             calls_back: false,
+            rings_us: 8,
             patience: None,
             script,
             hangs_up_after: None,
@@ -295,7 +298,6 @@ impl Party {
         let mut deed = None;
         (self.sound, self.until) = match self.step() {
             Some(Step::Speak(d)) => {
-                deed = (self.at == 0).then_some(Deed::Says("speaks"));
                 // nobody says the same sentence twice in the same time
                 (Sound::Voice, now + d + self.rng.ms(0, 150))
             }
