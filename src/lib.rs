@@ -24,3 +24,5 @@ pub mod record;
 pub mod driver;
 
 pub mod dsp;
+
+pub mod call;

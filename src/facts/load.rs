@@ -60,7 +60,7 @@ impl Facts {
             let entry = facts.entries.entry(code).or_default();
             if entry.embedded.is_none() && records.name.is_none() {
                 return Err(Fault::new(span, "a country of your own needs a `name`")
-                    .help("to change one that exists, use its code: `tipring` knows it by two letters"));
+                    .help("to change one that exists, use its code: two small letters, as in `us`"));
             }
             entry.user = Some(records);
         }
