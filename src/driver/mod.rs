@@ -170,11 +170,17 @@ pub enum PortError {
     Io { port: String, what: String, errno: String },
     #[error("{0}")]
     BadOption(String),
+    /// A simulated line's scenario, with its own three lines.
+    #[error("{}", .0.why)]
+    Scenario(Box<Error>),
 }
 
 impl PortError {
     /// The three lines for the user.
     pub fn explain(&self, port: &str) -> Error {
+        if let PortError::Scenario(error) = self {
+            return (**error).clone();
+        }
         let what = format!("cannot use port {port}");
         let why = self.to_string();
         let (exit, next) = match self {
@@ -197,7 +203,7 @@ impl PortError {
                 (Exit::Port, "`tipring lines` shows what each port can do; choose another".into())
             }
             PortError::Io { .. } => (Exit::Port, "look at `dmesg` for the driver's own words".into()),
-            PortError::BadOption(_) => (Exit::Usage, "see `tipring help lines` for how ports are written".into()),
+            PortError::BadOption(_) | PortError::Scenario(_) => (Exit::Usage, "see `tipring help lines` for how ports are written".into()),
         };
         Error::new(exit, what, why, next)
     }
