@@ -24,3 +24,7 @@ pub mod record;
 pub mod driver;
 
 pub mod dsp;
+
+pub mod call;
+
+pub mod control;
