@@ -397,7 +397,7 @@ impl Exchange {
 
     fn attach_register(&mut self, now: Time, recall: bool) {
         self.player.stop();
-        self.register = Some(Register::new(recall));
+        self.register = Some(Register::new(now, recall));
         self.hook.take_pulses(true);
         self.timers.set(Timer::FirstDigit, now + self.class.first_digit);
         let kind = if recall { ToneKind::RecallDial } else { self.class.dial_tone };
@@ -515,7 +515,8 @@ impl Exchange {
             Progress::Alerting => {
                 leg.progress = Progress::Answered;
                 self.told_of(now, p, "answers");
-                self.sets[p].party.begin(now);
+                let deed = self.sets[p].party.begin(now);
+                self.done_by(now, p, deed);
                 None
             }
             Progress::Failed | Progress::Answered | Progress::Gone => None,
@@ -550,13 +551,18 @@ impl Exchange {
             // one deed a frame is more than anybody manages
             if self.sets[p].party.is_due(now) {
                 let alone = matches!(self.sets[p].condition, Condition::Talking(With::Party(_)));
-                match self.sets[p].party.handle_timeout(now, alone) {
-                    Some(Deed::HangUp) => self.party_hangs_up(now, p),
-                    Some(Deed::Says(what)) => self.told_of(now, p, what),
-                    Some(Deed::Presses(d)) => self.told_of(now, p, &format!("presses {d}")),
-                    None => {}
-                }
+                let deed = self.sets[p].party.handle_timeout(now, alone);
+                self.done_by(now, p, deed);
             }
+        }
+    }
+
+    pub(super) fn done_by(&mut self, now: Time, p: usize, deed: Option<Deed>) {
+        match deed {
+            Some(Deed::HangUp) => self.party_hangs_up(now, p),
+            Some(Deed::Says(what)) => self.told_of(now, p, what),
+            Some(Deed::Presses(d)) => self.told_of(now, p, &format!("presses {d}")),
+            None => {}
         }
     }
 

@@ -225,11 +225,11 @@ impl Party {
     }
 
     /// Answered, or was answered: the script begins.
-    pub fn begin(&mut self, now: Time) {
+    pub fn begin(&mut self, now: Time) -> Option<Deed> {
         self.at = 0;
         self.connected = true;
         self.hangs_up_at = self.hangs_up_after.map_or(Time::NEVER, |d| now + d);
-        self.start_step(now);
+        self.start_step(now)
     }
 
     /// Somebody is on the line again after hold, or somebody else is: a talker speaks up soon.

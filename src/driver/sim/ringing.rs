@@ -221,8 +221,14 @@ impl Exchange {
         let set = &mut self.sets[p];
         set.condition = Condition::Talking(With::Us);
         set.gives_up = Time::NEVER;
-        if std::mem::take(&mut set.rung_back) { set.party.reconnect(now) } else { set.party.begin(now) }
+        let deed = if std::mem::take(&mut set.rung_back) {
+            set.party.reconnect(now);
+            None
+        } else {
+            set.party.begin(now)
+        };
         self.told_of(now, p, "talks with us");
+        self.done_by(now, p, deed);
     }
 
     /// A party's patience is at its end.

@@ -87,10 +87,6 @@ impl Hook {
         }
     }
 
-    pub fn window(&self) -> Window {
-        self.window
-    }
-
     /// Whether a register is attached: only then short breaks are digits.
     pub fn take_pulses(&mut self, yes: bool) {
         self.takes_pulses = yes;
@@ -148,10 +144,6 @@ impl Hook {
                 None => break,
             }
         }
-    }
-
-    pub fn poll_timeout(&self) -> Option<Time> {
-        self.timers.next()
     }
 
     pub fn poll_output(&mut self) -> Option<(Time, HookEvent)> {
