@@ -8,6 +8,7 @@
 //!
 //! Everything runs at 8 kHz on 16 bit linear samples. Nothing allocates per call once it is warm.
 
+mod filter;
 pub mod level;
 pub mod oscillator;
 
