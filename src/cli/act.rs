@@ -3,6 +3,7 @@
 use super::answer::FailPolicy;
 use super::open::Named;
 use super::{Global, render};
+use crate::control::place::Places;
 use crate::control::{Answer, Ask, TargetAsk, client};
 use crate::duration;
 use crate::error::{Error, Exit};
@@ -139,7 +140,7 @@ fn request(named: &Named, ask: &Ask, limit: Duration) -> Result<Answer, Error> {
             "start the call with `tipring --line sim/us answer --detach`, without clock=virtual",
         ));
     };
-    match client::ask(&name, ask, limit)? {
+    match client::ask(&Places::of_this_process(), &name, ask, limit)? {
         Answer::Error { what, why, next, exit } => {
             Err(Error::new(Exit::from_code(exit).unwrap_or(Exit::Failed), what, why, next))
         }

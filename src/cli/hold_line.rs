@@ -7,7 +7,7 @@ use crate::call::{Plan, Request, Stage, Target};
 use crate::clock::Time;
 use crate::config::Config;
 use crate::control::server::Server;
-use crate::control::{Ask, place};
+use crate::control::Ask;
 use crate::dsp::Frame;
 use crate::error::{Error, Exit, printable};
 use crate::line::Line;
@@ -53,7 +53,7 @@ pub fn run(global: &Global, config: Config, named: Named, wish: Wish) -> Result<
     }
     catch_signals();
     let style = global.style();
-    let (port, _lock) = named.open(global, wish.command)?;
+    let (port, lock) = named.open(global, wish.command)?;
     if port.kind() != crate::driver::PortKind::Fxo {
         let kind = port.kind();
         return Err(crate::driver::PortError::Unsupported {
@@ -77,19 +77,20 @@ pub fn run(global: &Global, config: Config, named: Named, wish: Wish) -> Result<
         detached: is_detached(),
     };
     let manners = named.manners();
-    let serve = named.lock_name();
     let mut owner = Owner::new(named.name.clone(), port, line, wish.plan, manners, &mut witness, &INTERRUPTED);
     owner.give_up_after(global.timeout);
-    let server = match serve {
-        Some(name) => {
+    let server = match &lock {
+        Some(lock) => {
             let (ask, asks) = mpsc::channel();
             owner.listen(asks, resolver(config, &named));
-            Some(Server::start(&place::socket_path(&name)?, ask, events)?)
+            Some(Server::start(lock, ask, events)?)
         }
         None => None,
     };
     let report = owner.run();
+    // the socket goes before the lock: who finds the line free finds no socket of ours
     drop(server);
+    drop(lock);
     let told = witness.told.take();
     drop(witness);
     let report = report?;
@@ -194,6 +195,17 @@ impl Witness for Live<'_> {
             INTERRUPTED.store(true, Ordering::Relaxed);
         }
     }
+}
+
+/// For commands with a loop of their own: signals are caught, and this tells whether one came.
+pub fn interrupted() -> impl Fn() -> bool {
+    catch_signals();
+    || INTERRUPTED.load(Ordering::Relaxed) || reader_is_gone()
+}
+
+/// A signal came, or nobody reads us any more.
+pub fn is_interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
 }
 
 fn reader_is_gone() -> bool {

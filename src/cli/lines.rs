@@ -1,8 +1,8 @@
 //! `tipring lines`: every port found.
 
 use super::Global;
-use crate::control::lock::LineLock;
-use crate::driver::discover::{self, Found};
+use crate::control::{lock, place::Places};
+use crate::driver::ports::{self, Found};
 use crate::error::{Error, Exit};
 use clap::Args;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ pub struct Lines {}
 impl Lines {
     pub fn run(self, global: &Global) -> Result<Exit, Error> {
         let config = global.load_config()?;
-        let mut rows: Vec<Value> = discover::ports().iter().map(row).collect();
+        let mut rows: Vec<Value> = ports::all().iter().map(row).collect();
         for (name, line) in &config.lines {
             let port = line.port.to_string();
             match rows.iter_mut().find(|r| r["port"] == port.as_str()) {
@@ -27,8 +27,9 @@ impl Lines {
             }
         }
         rows.push(simulated(None, "sim/us"));
+        let places = Places::of_this_process();
         for row in &mut rows {
-            let held = row["port"].as_str().and_then(LineLock::holder);
+            let held = row["port"].as_str().and_then(|port| lock::holder(&places, port));
             row["holder"] = held.map_or(row["holder"].take(), |h| h.to_string().into());
             if !row["holder"].is_null() {
                 row["state"] = "in use".into();
@@ -62,7 +63,7 @@ fn simulated(name: Option<&str>, port: &str) -> Value {
 
 fn table(rows: &[Value]) -> Vec<String> {
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
+    table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["LINE", "NAME", "KIND", "STATE", "BATTERY", "DETAIL"]);
     let text = |v: &Value| v.as_str().map_or_else(|| "-".to_string(), crate::error::printable);
     for row in rows {

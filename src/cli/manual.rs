@@ -11,7 +11,7 @@ pub fn pages() -> Vec<(String, String)> {
     for command in parser.get_subcommands().filter(|c| !c.is_hide_set()) {
         let examples: Vec<(&str, &str)> = EXAMPLES.iter().copied().filter(|(c, _)| uses(c, command.get_name())).collect();
         let name = format!("tipring-{}", command.get_name());
-        let titled = command.clone().name(name.clone());
+        let titled = command.clone().name(clap::builder::Str::from(name.clone()));
         pages.push((format!("{name}.1"), page(&titled, &examples)));
     }
     pages.push(("tipring.toml.5".to_string(), CONFIGURATION.to_string()));

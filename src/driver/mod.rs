@@ -4,6 +4,7 @@
 //! decided above, from [`Signal`]s and audio, with the time as an argument.
 
 pub mod dahdi;
+pub mod ports;
 pub mod sim;
 
 use crate::clock::Time;
@@ -75,6 +76,24 @@ pub trait Port: Send {
     /// Lines of the other side's truth since the last call: only the simulator knows any.
     fn take_trace(&mut self) -> Vec<crate::record::Record> {
         Vec::new()
+    }
+}
+
+/// Opens a port by its name.
+pub fn open(
+    selector: &Selector,
+    facts: &crate::facts::Facts,
+    line: Option<&crate::config::LineConfig>,
+) -> Result<Box<dyn Port>, PortError> {
+    match selector {
+        Selector::Sim { .. } => Ok(Box::new(sim::SimPort::open(selector.clone(), facts)?)),
+        Selector::Dahdi(channel) => {
+            let _ = (channel, line);
+            Err(PortError::Unsupported { port: selector.to_string(), what: "be opened yet".into() })
+        }
+        Selector::Modem(_) => {
+            Err(PortError::Unsupported { port: selector.to_string(), what: "be opened: modems are not driven yet".into() })
+        }
     }
 }
 

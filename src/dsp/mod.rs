@@ -16,6 +16,7 @@ pub mod g711;
 
 pub mod caller_id;
 pub mod dtmf;
+pub mod ear;
 pub mod fsk;
 pub mod tone;
 pub mod voice;
