@@ -91,9 +91,10 @@ pub fn open(
             let _ = (channel, line);
             Err(PortError::Unsupported { port: selector.to_string(), what: "be opened yet".into() })
         }
-        Selector::Modem(_) => {
-            Err(PortError::Unsupported { port: selector.to_string(), what: "be opened: modems are not driven yet".into() })
-        }
+        Selector::Modem(_) => Err(PortError::Unsupported {
+            port: selector.to_string(),
+            what: "be opened: modems are not driven yet".into(),
+        }),
     }
 }
 
@@ -222,7 +223,9 @@ impl PortError {
                 (Exit::Port, "`tipring lines` shows what each port can do; choose another".into())
             }
             PortError::Io { .. } => (Exit::Port, "look at `dmesg` for the driver's own words".into()),
-            PortError::BadOption(_) | PortError::Scenario(_) => (Exit::Usage, "see `tipring help lines` for how ports are written".into()),
+            PortError::BadOption(_) | PortError::Scenario(_) => {
+                (Exit::Usage, "see `tipring help lines` for how ports are written".into())
+            }
         };
         Error::new(exit, what, why, next)
     }
