@@ -319,6 +319,8 @@ requests! {
     put sendtone = DAHDI_SENDTONE, 21, c_int;
     get gettonezone = DAHDI_GETTONEZONE, 22, c_int;
     put settonezone = DAHDI_SETTONEZONE, 22, c_int;
+    /// On `/dev/dahdi/ctl`, as `dahdi_cfg` loads and frees zones.
+    put freezone = DAHDI_FREEZONE, 26, c_int;
     get get_bufinfo = DAHDI_GET_BUFINFO, 27, BufferInfo;
     set set_bufinfo = DAHDI_SET_BUFINFO, 27, BufferInfo;
     get get_dialparams = DAHDI_GET_DIALPARAMS, 29, DialParams;
