@@ -277,13 +277,23 @@ static void digits(const char *want, int ms)
 /* Bell 202, 1200 baud: mark 1200 Hz, space 2200 Hz, one start and one stop bit (GR-30-CORE) */
 static int fsk_decode(const int16_t *x, int n, unsigned char *out, int cap)
 {
-	static float m[CAP];
+	static int m[CAP];
 	const double bit = RATE / 1200.0;
-	int o = 0;
+	int w[4][7], o = 0;
 
+	/* in integers: the guest's processor is emulated, and its floating point is slow */
+	for (int k = 0; k < 7; k++) {
+		w[0][k] = 256 * cos(2 * M_PI * 1200 * k / RATE); w[1][k] = 256 * sin(2 * M_PI * 1200 * k / RATE);
+		w[2][k] = 256 * cos(2 * M_PI * 2200 * k / RATE); w[3][k] = 256 * sin(2 * M_PI * 2200 * k / RATE);
+	}
 	for (int i = 0; i + 7 < n; i++) {
-		double a = goertzel(x + i, 7, 1200), b = goertzel(x + i, 7, 2200);
-		m[i] = a + b < 100 ? 0 : a - b;		/* above 0: mark */
+		int s[4] = { 0 };
+		for (int j = 0; j < 4; j++) {
+			for (int k = 0; k < 7; k++) s[j] += x[i + k] * w[j][k] / 256;
+			s[j] /= 16;
+		}
+		int a = s[0] * s[0] + s[1] * s[1], b = s[2] * s[2] + s[3] * s[3];
+		m[i] = a + b < 1000 ? 0 : a - b;	/* above 0: mark */
 	}
 	for (int i = 1; i + 80 < n && o < cap; i++) {
 		int v = 0;

@@ -54,7 +54,7 @@ boot() {
     local id=$1 kind exchange wiring memory first; shift
     first=$1; kind=$(boot_kind "$first"); read -r exchange wiring memory _ <<<"${kind/  / - }"
     [ "$memory" != - ] && [ -n "$memory" ] || memory=$([ "$exchange" = asterisk ] && echo 768 || echo 256)
-    local dir=$CACHE/boot/$id log=$CACHE/out/$id.log; rm -rf "$dir"; mkdir -p "$dir/tree/lab"
+    local dir=$CACHE/boot/$id log=$CACHE/out/$id.log; rm -rf "$dir"; mkdir -p "$dir/tree/lab"; : >"$dir/results"
     printf '%s\n' "$@" >"$dir/tree/lab/run"
     printf 'EXCHANGE=%s\nWIRING=%s\n' "$exchange" "$wiring" >"$dir/tree/lab/kind"
     pack "$dir/tree" "$dir/run.cpio"
@@ -70,9 +70,9 @@ boot() {
         -cpu max -smp 1 -m "$memory" -nodefaults -no-user-config -display none -no-reboot -serial stdio \
         -device isa-debug-exit,iobase=0x501,iosize=1 \
         -kernel "$KERNEL/vmlinux" -initrd "$dir/initrd" \
-        -append "console=ttyS0,115200 quiet panic=-1 mitigations=off nokaslr tsc=reliable" \
-        </dev/null > >(read_guest "$dir" "$log") 2>&1 &
-    local qemu=$! reader; reader=$(jobs -p | tail -n 1)
+        -append "console=ttyS0,115200 ${TIPRING_LAB_APPEND:-quiet} cryptomgr.notests panic=-1 mitigations=off nokaslr tsc=reliable" \
+        </dev/null > >(read_guest "$dir" "$log") 2>"$dir/qemu.err" &
+    local qemu=$!
     echo "$qemu" >"$dir/pid"
     wait "$qemu" || true          # its status says nothing: the lines in the log do
     while [ ! -e "$dir/read" ]; do sleep 0.05; done
@@ -81,12 +81,13 @@ boot() {
 
 # The guest's console: kept as the boot's log, and turned into results as scenarios end.
 read_guest() {
+    set +e      # whatever goes wrong here, the guest's console has to be read to its end
     local dir=$1 log=$2 line name start=$EPOCHREALTIME rest virtual status
-    : >"$dir/results"
     while IFS= read -r line; do
         line=${line%$'\r'}
         printf '%s\n' "$line"
         case $line in
+            'LAB-GUEST '*) echo "lab: $(basename "$dir") up after $(since "$start") s" >&2;;
             'LAB-BEGIN '*) start=$EPOCHREALTIME;;
             'LAB-END '*)
                 read -r _ name status virtual rest <<<"$line"
@@ -105,7 +106,8 @@ print_result() {
 
 # What failed of a scenario, and where to read on.
 failing_checks() {
-    sed -n "/^LAB-BEGIN $2\$/,/^LAB-\(BEGIN\|END\) /p" "$1" | sed -n '/^FAIL /,/^\(ok  \|LAB-\)/{ /^\(ok  \|LAB-\)/!s/^/     /p; }' | head -n 40
+    sed -n "/^LAB-BEGIN $2\$/,/^LAB-END /p" "$1" |
+        awk '/^(ok  |LAB-|ast\||dmesg\|)/ { show = 0 } /^FAIL / { show = 1 } show && n++ < 40 { print "     " $0 }'
     echo "     log: $1"
 }
 
