@@ -64,7 +64,7 @@ boot() {
     # -icount: guest time is counted in instructions and idle time is skipped, so that timing is exact
     # whatever this machine's load, and waiting costs nothing. Always TCG: a /dev/kvm that opens may
     # still be unable to run this kernel.
-    hosted timeout -k 5 "${TIPRING_LAB_TIMEOUT:-240}" nice qemu-system-x86_64 \
+    hosted timeout -k 5 "${TIPRING_LAB_TIMEOUT:-$((60 + 60 * $#))}" nice qemu-system-x86_64 \
         -L "$HOST/usr/share/qemu" -L "$HOST/usr/share/seabios" -L /usr/share/qemu -L /usr/share/seabios \
         -machine q35 -accel tcg,thread=single -icount "shift=${TIPRING_LAB_SHIFT:-1},sleep=off" -rtc base=2024-01-01,clock=vm \
         -cpu max -smp 1 -m "$memory" -nodefaults -no-user-config -display none -no-reboot -serial stdio \
@@ -88,6 +88,7 @@ read_guest() {
         printf '%s\n' "$line"
         case $line in
             'LAB-GUEST '*) echo "lab: $(basename "$dir") up after $(since "$start") s" >&2;;
+            'LAB-MARK '*) echo "$line $(since "$start")" >&2;;
             'LAB-BEGIN '*) start=$EPOCHREALTIME;;
             'LAB-END '*)
                 read -r _ name status virtual rest <<<"$line"
@@ -115,7 +116,7 @@ failing_checks() {
 
 # Run the scenarios in as few boots as suits two processors. usage: run_scenarios NAME...
 run_scenarios() {
-    local per=${TIPRING_LAB_PER_BOOT:-6} jobs=${TIPRING_LAB_JOBS:-2} kind id=0 n
+    local per=${TIPRING_LAB_PER_BOOT:-4} jobs=${TIPRING_LAB_JOBS:-2} kind id=0 n
     local -A group=(); local kinds=() boots=()
     for n; do
         kind=$(boot_kind "$n")
