@@ -1,0 +1,1 @@
+//! DAHDI channels as ports.
