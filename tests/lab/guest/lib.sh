@@ -165,8 +165,10 @@ scenario_setup() {
 		modprobe labline lines=$LINES_
 	fi || { fail "loading the modules for $WIRING"; return 1; }
 	configure || { fail "dahdi_cfg"; return 1; }
-	echo "LAB-DAHDI $(cat /sys/module/dahdi/version) on $(uname -r)"
-	sed -n '/^ *[0-9]/s/^/     /p' /proc/dahdi/*
+	echo "LAB-DAHDI $(cat /sys/module/dahdi/version) $(awk '
+		/^Span/ { s = s (s ? "; " : "") $3; n = 0 }
+		/^[ \t]+[0-9]+ / { s = s (n++ ? "" : " channels") " " $1; if (n == 1 || $3 != sig) s = s " " $3; sig = $3 }
+		END { print s }' /proc/dahdi/*)"
 	if [ "$EXCHANGE" = asterisk ]; then
 		asterisk_start || { fail "Asterisk does not start"; return 1; }
 	fi

@@ -18,7 +18,7 @@ since() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.3f", b - a }'; 
 # --- our programs ---------------------------------------------------------------------------------
 
 # usage: wants NAME... - what the scenarios named need of ours: "tipring", "dahdi_lab"
-wants() { local n; for n; do header "$(scenario_file "$n")" needs | tr ', ' '\n\n'; done | sort -u | sed '/^$/d'; }
+wants() { local n; for n; do header "$(scenario_file "$n")" needs | tr -s ', ' '\n'; done | sort -u | sed '/^$/d'; }
 
 # The executable that cargo reports for this build.
 cargo_executable() {
@@ -64,7 +64,7 @@ boot() {
     # -icount: guest time is counted in instructions and idle time is skipped, so that timing is exact
     # whatever this machine's load, and waiting costs nothing. Always TCG: a /dev/kvm that opens may
     # still be unable to run this kernel.
-    hosted timeout -k 5 "${TIPRING_LAB_TIMEOUT:-$((60 + 60 * $#))}" nice qemu-system-x86_64 \
+    "${HOSTED[@]}" timeout -k 5 "${TIPRING_LAB_TIMEOUT:-$((60 + 60 * $#))}" nice qemu-system-x86_64 \
         -L "$HOST/usr/share/qemu" -L "$HOST/usr/share/seabios" -L /usr/share/qemu -L /usr/share/seabios \
         -machine q35 -accel tcg,thread=single -icount "shift=${TIPRING_LAB_SHIFT:-1},sleep=off" -rtc base=2024-01-01,clock=vm \
         -cpu max -smp 1 -m "$memory" -nodefaults -no-user-config -display none -no-reboot -serial stdio \
@@ -75,11 +75,13 @@ boot() {
     local qemu=$!
     echo "$qemu" >"$dir/pid"
     wait "$qemu" || true          # its status says nothing: the lines in the log do
-    while [ ! -e "$dir/read" ]; do sleep 0.05; done
+    local n; for ((n = 0; n < 200; n++)); do [ ! -e "$dir/read" ] || break; sleep 0.05; done
     rm -f "$dir/pid" "$dir/initrd"
 }
 
 # The guest's console: kept as the boot's log, and turned into results as scenarios end.
+# It reads in that log what it has just written to it.
+# shellcheck disable=SC2094
 read_guest() {
     set +e      # whatever goes wrong here, the guest's console has to be read to its end
     local dir=$1 log=$2 line name start=$EPOCHREALTIME rest virtual status
@@ -87,8 +89,8 @@ read_guest() {
         line=${line%$'\r'}
         printf '%s\n' "$line"
         case $line in
-            'LAB-GUEST '*) echo "lab: $(basename "$dir") up after $(since "$start") s" >&2;;
-            'LAB-MARK '*) echo "$line $(since "$start")" >&2;;
+            'LAB-GUEST '*) printf 'lab: %s up after %.1f s: %s\n' "$(basename "$dir")" "$(since "$start")" "${line#LAB-GUEST }" >&3;;
+            'LAB-DAHDI '*) [ -e "$dir/dahdi" ] || { echo "$line" >"$dir/dahdi"; echo "lab: $(basename "$dir") ${line#LAB-}" >&3; };;
             'LAB-BEGIN '*) start=$EPOCHREALTIME;;
             'LAB-END '*)
                 read -r _ name status virtual rest <<<"$line"
@@ -127,7 +129,7 @@ run_scenarios() {
         read -ra names <<<"${group[$kind]}"
         for ((n = 0; n < ${#names[@]}; n += per)); do boots+=("${names[*]:n:per}"); done
     done
-    rm -rf "$CACHE/boot"; mkdir -p "$CACHE/boot"
+    rm -rf "${CACHE:?}/boot" "$CACHE"/out/boot-*.log; mkdir -p "$CACHE/boot"
     for n in "${boots[@]}"; do
         id=$((id + 1))
         while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n || true; done
@@ -148,6 +150,7 @@ boot_until_done() {
         for n; do grep -q "^$n " "$dir/results" || left+=("$n"); done
         set -- "${left[@]}"
         [ $# -gt 0 ] || break
+        [ ! -e "$CACHE/boot/stop" ] || break
         # the first without an end is the one that was running
         echo "FAIL the guest ended before this scenario did" >>"$log"
         echo "$1 FAIL 0 0" >>"$dir/results"

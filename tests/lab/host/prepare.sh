@@ -18,7 +18,7 @@ KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 why_not() {
     [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] || { echo "the guest is x86_64 Linux, this machine is $(uname -s) $(uname -m)"; return; }
     [ -e "$CACHE/stamps/pack_base" ] && return
-    command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || { echo "no apt here to fetch the guest's packages with"; return; }
+    { command -v apt-get && command -v dpkg-deb; } >/dev/null || { echo "no apt here to fetch the guest's packages with"; return; }
     [ -r "$KEYRING" ] || { echo "no Debian archive keyring ($KEYRING)"; return; }
     apt_setup
     apt_lists || { echo "the Debian package archive cannot be reached"; return; }
@@ -50,21 +50,24 @@ step() {
 hash_of() { cat "$@" | sha256sum | cut -c1-32; }
 
 # Commands of the unpacked tools first, with their libraries.
-hosted() {
-    PATH="$HOST/usr/bin:$HOST/usr/sbin:$HOST/bin:$HOST/sbin:$PATH:/usr/sbin:/sbin" \
-    LD_LIBRARY_PATH="$HOST/usr/lib/x86_64-linux-gnu:$HOST/lib/x86_64-linux-gnu" QEMU_MODULE_DIR="$QEMU_MODULES" "$@"
+hosted() { "${HOSTED[@]}" "$@"; }
+
+hosted_setup() {
+    local modules=/usr/lib/x86_64-linux-gnu/qemu
+    [ ! -d "$HOST$modules" ] || modules=$HOST$modules
+    HOSTED=(env PATH="$HOST/usr/bin:$HOST/usr/sbin:$HOST/bin:$HOST/sbin:$PATH:/usr/sbin:/sbin"
+        LD_LIBRARY_PATH="$HOST/usr/lib/x86_64-linux-gnu:$HOST/lib/x86_64-linux-gnu" QEMU_MODULE_DIR="$modules")
 }
 
 prepare() {
     mkdir -p "$CACHE"/{stamps,out,debs/partial,apt/lists/partial}
     echo '*' >"$CACHE/.gitignore"
     HOST=$CACHE/host KERNEL=$CACHE/kernel DAHDI=$CACHE/build/modules/dahdi
-    QEMU_MODULES=/usr/lib/x86_64-linux-gnu/qemu
     step fetch_packages "${HOST_TOOLS[*]}"
     KV=$(cat "$CACHE/debs/kernel-abi")
     local versions; versions=$(ls "$CACHE/debs")
     step unpack_host "$versions"
-    [ ! -d "$HOST$QEMU_MODULES" ] || QEMU_MODULES=$HOST$QEMU_MODULES
+    hosted_setup
     KHDR=$HOST/usr/src/linux-headers-$KV
     step unpack_kernel "$versions"
     step build_dahdi "$versions" "$DAHDI_MODULES"
@@ -105,7 +108,8 @@ fetch_packages() {
     [ -n "$abi" ]
     rm -f "$CACHE"/debs/*.deb
     for t in "${HOST_TOOLS[@]}"; do
-        PATH=$PATH:/usr/sbin:/sbin command -v "${t%%:*}" >/dev/null || need+=("${t#*:}")
+        # TIPRING_LAB_OWN_TOOLS: as if none were here
+        { [ -z "${TIPRING_LAB_OWN_TOOLS:-}" ] && PATH=$PATH:/usr/sbin:/sbin command -v "${t%%:*}" >/dev/null; } || need+=("${t#*:}")
     done
     # tools with everything they need that is not installed here; downloaded only, so whatever apt would
     # have to remove for them stays
@@ -136,6 +140,7 @@ unpack_host() {
     # the headers' makefiles name their siblings by absolute path
     sed -i "s#/usr/src/#$HOST/usr/src/#; s#/usr/lib/linux-kbuild#$HOST/usr/lib/linux-kbuild#" "$HOST"/usr/src/linux-headers-*/Makefile
     find "$HOST/usr/src" -type l -lname '/usr/*' -printf '%p\t%l\n' | while IFS=$'\t' read -r link to; do ln -sfn "$HOST$to" "$link"; done
+    hosted_setup
     hosted qemu-system-x86_64 --version
 }
 
@@ -297,5 +302,7 @@ pack_asterisk() {
     printf 'passwd: files\ngroup: files\nhosts: files\n' >"$a/etc/nsswitch.conf"
     echo '127.0.0.1 localhost lab' >"$a/etc/hosts"
     pack "$r" "$CACHE/out/asterisk.cpio"
+    d=$(find "$CACHE/asterisk/debs" -name 'asterisk_*.deb')
+    echo "Asterisk $(dpkg-deb -f "$d" Version) of $(cat "$CACHE/asterisk/debs/suite")" >"$CACHE/out/asterisk-version"
     rm -rf "$t"
 }
