@@ -2,18 +2,19 @@
 # Runs the scenarios of /lab/run one after the other, each on freshly loaded modules, and says on the
 # console how each went:
 #   LAB-GUEST ...   LAB-BEGIN name   ok|FAIL check...   LAB-END name ok|FAIL seconds   LAB-DONE
-. /lab/kind
 . /lab/lib.sh
-[ "$EXCHANGE" != asterisk ] || asterisk_chroot
-echo "LAB-GUEST kernel $(uname -r) wiring $WIRING exchange $EXCHANGE memory $(awk '/MemTotal/ { print int($2 / 1024) }' /proc/meminfo) MB booted in $(cut -d' ' -f1 /proc/uptime) s"
+[ ! -d /ast ] || asterisk_chroot
+echo "LAB-GUEST kernel $(uname -r) memory $(awk '/MemTotal/ { print int($2 / 1024) }' /proc/meminfo) MB booted in $(cut -d' ' -f1 /proc/uptime) s"
 
 while read -r name <&9; do
 	echo "LAB-BEGIN $name"
 	start=$(uptime_ms)
 	rm -rf /tmp/*; mkdir -p /tmp/s; : >/tmp/checks
-	limit=$(sed -n 's/^# timeout: *//p' /lab/scenarios/$name.sh)
+	header() { sed -n "/^#/!q; s/^# $1: *//p" /lab/scenarios/$name.sh; }
+	WIRING=$(header wiring) EXCHANGE=$(header exchange) limit=$(header timeout)
+	export WIRING EXCHANGE
 	# in a process group of its own, so that the watchdog and the cleaning up reach all of it
-	setsid sh -c '. /lab/kind; . /lab/lib.sh; cd /tmp/s; scenario_setup || exit 99; . "$0"' /lab/scenarios/$name.sh </dev/null 2>&1 9<&- &
+	setsid sh -c '. /lab/lib.sh; cd /tmp/s; scenario_setup || exit 99; . "$0"' /lab/scenarios/$name.sh </dev/null 2>&1 9<&- &
 	pid=$!
 	( sleep ${limit:-300}; echo "FAIL not done after ${limit:-300} s of virtual time"; echo FAIL >>/tmp/checks; kill -9 -$pid ) 9<&- 2>/dev/null & dog=$!
 	wait $pid; rc=$?

@@ -6,11 +6,14 @@ header() { sed -n "/^#/!q; s/^# $2: *//p" "$1" | head -n 1; }
 
 scenario_file() { echo "$LAB/scenarios/$1.sh"; }
 
-# Scenarios that may share a boot have the same of these. A scenario with "# boot: alone" shares with none.
+# Scenarios that may share a boot have the same of these: memory, Asterisk or not (its archive costs
+# memory and time), and who wants a boot alone. The wiring is made anew for each scenario anyway.
 boot_kind() {
-    local f; f=$(scenario_file "$1")
-    local alone=; [ "$(header "$f" boot)" != alone ] || alone=$1
-    echo "$(header "$f" exchange) $(header "$f" wiring) $(header "$f" memory) $alone"
+    local f memory asterisk=no alone=; f=$(scenario_file "$1")
+    memory=$(header "$f" memory)
+    [ "$(header "$f" exchange)" != asterisk ] || { asterisk=yes; memory=${memory:-768}; }
+    [ "$(header "$f" boot)" != alone ] || alone=$1
+    echo "${memory:-256} $asterisk $alone"
 }
 
 since() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.3f", b - a }'; }
@@ -51,15 +54,13 @@ pack_ours() {
 # Boot the guest once and run the scenarios in it. A line "NAME ok|FAIL VIRTUAL WALL" per scenario that
 # ended is appended to the boot's .results; a guest that dies leaves the rest out. usage: boot ID NAME...
 boot() {
-    local id=$1 kind exchange wiring memory first; shift
-    first=$1; kind=$(boot_kind "$first"); read -r exchange wiring memory _ <<<"${kind/  / - }"
-    [ "$memory" != - ] && [ -n "$memory" ] || memory=$([ "$exchange" = asterisk ] && echo 768 || echo 256)
+    local id=$1 memory asterisk; shift
+    read -r memory asterisk _ < <(boot_kind "$1")
     local dir=$CACHE/boot/$id log=$CACHE/out/$id.log; rm -rf "$dir"; mkdir -p "$dir/tree/lab"; : >"$dir/results"
     printf '%s\n' "$@" >"$dir/tree/lab/run"
-    printf 'EXCHANGE=%s\nWIRING=%s\n' "$exchange" "$wiring" >"$dir/tree/lab/kind"
     pack "$dir/tree" "$dir/run.cpio"
     local parts=("$CACHE/out/base.cpio" "$CACHE/out/ours.cpio")
-    [ "$exchange" != asterisk ] || parts+=("$CACHE/out/asterisk.cpio")
+    [ "$asterisk" = no ] || parts+=("$CACHE/out/asterisk.cpio")
     cat "${parts[@]}" "$dir/run.cpio" >"$dir/initrd"
     # -icount: guest time is counted in instructions and idle time is skipped, so that timing is exact
     # whatever this machine's load, and waiting costs nothing. Always TCG: a /dev/kvm that opens may
@@ -118,7 +119,7 @@ failing_checks() {
 
 # Run the scenarios in as few boots as suits two processors. usage: run_scenarios NAME...
 run_scenarios() {
-    local per=${TIPRING_LAB_PER_BOOT:-4} jobs=${TIPRING_LAB_JOBS:-2} kind id=0 n
+    local per=${TIPRING_LAB_PER_BOOT:-8} jobs=${TIPRING_LAB_JOBS:-2} kind id=0 n
     local -A group=(); local kinds=() boots=()
     for n; do
         kind=$(boot_kind "$n")
