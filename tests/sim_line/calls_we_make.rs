@@ -146,10 +146,10 @@ fn who_hangs_up_on_us_is_told_by_forward_disconnect_in_north_america_and_a_tone_
     let answers = line.until("5550106 answers", 10);
     let gone = line.until("5550106 hangs up", 5);
     assert_eq!(gone.since(answers).as_millis(), 3000);
-    line.until("forward-disconnect 600ms", 2);
+    line.until("forward-disconnect 500ms", 2);
     line.until("tone dial", 3);
     let (lost, back) = (line.signal_at(Signal::BatteryLost).unwrap(), line.signal_at(Signal::BatteryBack).unwrap());
-    assert_eq!(back.since(lost).as_millis(), 600);
+    assert_eq!(back.since(lost).as_millis(), 500);
 
     for country in ["gb", "de", "se"] {
         let mut line = Line::open(&format!("sim/{country}?clock=virtual"));

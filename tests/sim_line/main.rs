@@ -5,6 +5,7 @@ mod line;
 mod calls_to_us;
 mod calls_we_make;
 mod faults;
+mod on_a_real_port;
 mod recall;
 mod repeats;
 mod transfers;

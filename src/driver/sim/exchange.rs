@@ -29,6 +29,9 @@ use crate::record::{Actor, Record};
 use std::collections::VecDeque;
 use std::time::Duration;
 
+/// How well a driver measures the width of a flash.
+const MEASURED_WITHIN: Duration = Duration::from_millis(20);
+
 /// What happens on the subscriber's side of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineInput {
@@ -101,7 +104,8 @@ impl LineClass {
         let ms = Duration::from_millis;
         let forward_disconnect = match line.forward_disconnect_ms {
             Some(d) => Some(d.0).filter(|d| !d.is_zero()),
-            None => north_american.then_some(ms(600)),
+            // as long as DAHDI's kewlstart opens it
+            None => north_american.then_some(ms(500)),
         };
         LineClass {
             flash_service: line.flash_service.unwrap_or(true),
@@ -252,8 +256,8 @@ impl Exchange {
             LineInput::LoopOpened => self.hook.handle(now, false),
             LineInput::OffHook => self.off_hook(now),
             LineInput::OnHook => self.on_hook(now, now),
-            LineInput::Flash(Some(d)) if d < self.class.window.min => self.break_ignored(now, d),
-            LineInput::Flash(Some(d)) if d > self.class.window.max => {
+            LineInput::Flash(Some(d)) if d + MEASURED_WITHIN < self.class.window.min => self.break_ignored(now, d),
+            LineInput::Flash(Some(d)) if d > self.class.window.max + MEASURED_WITHIN => {
                 self.on_hook(now, now);
                 self.off_hook(now);
             }

@@ -181,9 +181,9 @@ impl Exchange {
             (spec, render(&mut sender, DATA_MAX))
         });
         let steps = announce(&self.country.ringing.cadence, id);
-        let until_ring = steps.iter().rev().find(|(_, s)| matches!(s, Step::Ring(_))).map_or(Duration::ZERO, |(t, _)| *t);
-        self.ringing =
-            Plan { steps: steps.into_iter().map(|(t, s)| (now + t, s)).collect(), ..Plan::default() };
+        let until_ring =
+            steps.iter().rev().find(|(_, s)| matches!(s, Step::Ring(_))).map_or(Duration::ZERO, |(t, _)| *t);
+        self.ringing = Plan { steps: steps.into_iter().map(|(t, s)| (now + t, s)).collect(), ..Plan::default() };
         self.advance_ringing(now);
         until_ring
     }

@@ -201,7 +201,10 @@ mod tests {
         assert_eq!(one_break(300, 1100, 1100), HookEvent::Recall { lasted: ms(1100) });
         assert_eq!(one_break(300, 1100, 1101), HookEvent::OnHook { opened: Time::secs(1) });
         assert_eq!(one_break(80, 120, 100), HookEvent::Recall { lasted: ms(100) });
-        assert!(matches!(one_break(80, 120, 600), HookEvent::OnHook { .. }), "an American flash clears a European line");
+        assert!(
+            matches!(one_break(80, 120, 600), HookEvent::OnHook { .. }),
+            "an American flash clears a European line"
+        );
     }
 
     #[test]
