@@ -121,8 +121,10 @@ fn simple(global: &Global, command: &'static str, ask: Ask) -> Result<Exit, Erro
     }
     match request(&named, &ask, global.timeout.unwrap_or(Duration::from_secs(60)))? {
         Answer::Done { heard } => {
-            let document = json!({ "schema": format!("tipring.{command}/1"), "line": named.name, "exit": 0, "heard": heard });
-            let lines = || vec![format!("{}: done{}", named.name, heard.map(|h| format!(", heard {h}")).unwrap_or_default())];
+            let document =
+                json!({ "schema": format!("tipring.{command}/1"), "line": named.name, "exit": 0, "heard": heard });
+            let lines =
+                || vec![format!("{}: done{}", named.name, heard.map(|h| format!(", heard {h}")).unwrap_or_default())];
             super::told(global.style().answer(&document, lines))?;
             Ok(Exit::Done)
         }
@@ -150,7 +152,12 @@ fn request(named: &Named, ask: &Ask, limit: Duration) -> Result<Answer, Error> {
 
 fn unexpected(answer: &Answer) -> Error {
     let why = format!("its owner answered {answer:?}");
-    Error::new(Exit::Bug, "the line's owner speaks another language", why, "use one version of tipring for all commands")
+    Error::new(
+        Exit::Bug,
+        "the line's owner speaks another language",
+        why,
+        "use one version of tipring for all commands",
+    )
 }
 
 fn merge(into: &mut Value, from: Value) {

@@ -6,15 +6,15 @@ use crate::call::transfer::TransferPlan;
 use crate::call::{Plan, Request, Stage, Target};
 use crate::clock::Time;
 use crate::config::Config;
-use crate::control::server::Server;
 use crate::control::Ask;
+use crate::control::server::Server;
 use crate::dsp::Frame;
 use crate::error::{Error, Exit, printable};
 use crate::line::Line;
 use crate::number::DialString;
+use crate::output::Style;
 use crate::output::progress::Progress;
 use crate::output::wav::Recording;
-use crate::output::Style;
 use crate::owner::{CallReport, Owner, Witness};
 use crate::record::{Actor, Record};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -133,7 +133,12 @@ fn resolver(config: Config, named: &Named) -> crate::owner::Resolve {
 fn create_journal(path: &std::path::Path) -> Result<io::BufWriter<File>, Error> {
     File::create(path).map(io::BufWriter::new).map_err(|e| {
         let shown = printable(&path.to_string_lossy());
-        Error::new(Exit::Config, format!("cannot write the journal {shown}"), e.to_string(), "name a file that can be written")
+        Error::new(
+            Exit::Config,
+            format!("cannot write the journal {shown}"),
+            e.to_string(),
+            "name a file that can be written",
+        )
     })
 }
 
@@ -270,7 +275,8 @@ fn detach(global: &Global, named: &Named) -> Result<Exit, Error> {
     match serde_json::from_str::<Value>(&line) {
         Ok(document) => {
             let exit = document["exit"].as_u64().and_then(|c| u8::try_from(c).ok()).and_then(Exit::from_code);
-            let text = format!("{}: {} (owner: pid {})", named.name, document["outcome"].as_str().unwrap_or("?"), child.id());
+            let text =
+                format!("{}: {} (owner: pid {})", named.name, document["outcome"].as_str().unwrap_or("?"), child.id());
             super::told(style.answer(&document, || vec![text]))?;
             Ok(exit.unwrap_or(Exit::Failed))
         }

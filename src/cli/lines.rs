@@ -19,7 +19,9 @@ impl Lines {
             let port = line.port.to_string();
             match rows.iter_mut().find(|r| r["port"] == port.as_str()) {
                 Some(row) => row["name"] = name.as_str().into(),
-                None if matches!(line.port, crate::driver::Selector::Sim { .. }) => rows.push(simulated(Some(name), &port)),
+                None if matches!(line.port, crate::driver::Selector::Sim { .. }) => {
+                    rows.push(simulated(Some(name), &port))
+                }
                 None => rows.push(json!({
                     "name": name, "port": port, "kind": null, "state": "missing", "usable": false,
                     "detail": "named in the configuration, not found on this machine",
@@ -67,14 +69,22 @@ fn table(rows: &[Value]) -> Vec<String> {
     table.set_header(["LINE", "NAME", "KIND", "STATE", "BATTERY", "DETAIL"]);
     let text = |v: &Value| v.as_str().map_or_else(|| "-".to_string(), crate::error::printable);
     for row in rows {
-        let battery = row["battery_mv"].as_i64().map_or_else(|| "-".to_string(), |mv| format!("{:.1} V", mv as f64 / 1000.0));
+        let battery =
+            row["battery_mv"].as_i64().map_or_else(|| "-".to_string(), |mv| format!("{:.1} V", mv as f64 / 1000.0));
         let mut detail = text(&row["detail"]);
         for (key, word) in [("holder", "held by"), ("help", "help:")] {
             if let Some(more) = row[key].as_str() {
                 detail = format!("{detail}; {word} {}", crate::error::printable(more));
             }
         }
-        table.add_row([text(&row["port"]), text(&row["name"]), text(&row["kind"]), text(&row["state"]), battery, detail]);
+        table.add_row([
+            text(&row["port"]),
+            text(&row["name"]),
+            text(&row["kind"]),
+            text(&row["state"]),
+            battery,
+            detail,
+        ]);
     }
     table.lines().map(|l| l.trim_end().to_string()).collect()
 }

@@ -45,7 +45,12 @@ impl Named {
         let country = facts.country(&code).cloned().ok_or_else(|| {
             let known: Vec<&str> = facts.codes().collect();
             let next = format!("known are: {}", known.join(", "));
-            Error::new(Exit::Usage, format!("no facts about the country `{}`", printable(&code)), "it is not in the tables", next)
+            Error::new(
+                Exit::Usage,
+                format!("no facts about the country `{}`", printable(&code)),
+                "it is not in the tables",
+                next,
+            )
         })?;
         Ok(Named { name, selector, config: line, country: Arc::new(country), facts })
     }
@@ -99,7 +104,12 @@ pub fn facts(config: &Config) -> Result<&'static Facts, Error> {
     let Some(path) = &config.facts else { return Ok(Facts::embedded()) };
     let shown = printable(&path.to_string_lossy());
     let text = std::fs::read_to_string(path).map_err(|e| {
-        Error::new(Exit::Config, format!("cannot read the facts {shown}"), e.to_string(), "mend `facts` in tipring.toml")
+        Error::new(
+            Exit::Config,
+            format!("cannot read the facts {shown}"),
+            e.to_string(),
+            "mend `facts` in tipring.toml",
+        )
     })?;
     // read once, and wanted to the end of the process
     Facts::with_user_file(&text).map(|facts| &*Box::leak(Box::new(facts))).map_err(|e| {
@@ -154,9 +164,10 @@ fn take_lock(name: &str, command: &str, wait: Option<Duration>, shown: &str) -> 
     let command = format!("tipring {command}");
     match wait {
         None => LineLock::take(&places, name, &command).map_err(|e| e.explain(shown)),
-        Some(wait) => LineLock::take_wait(&places, name, &command, wait, |_| !super::hold_line::is_interrupted()).map_err(|e| match e {
-            TakeError::Held(held) => held.still_busy(shown, wait),
-            TakeError::Failed(e) => e,
-        }),
+        Some(wait) => LineLock::take_wait(&places, name, &command, wait, |_| !super::hold_line::is_interrupted())
+            .map_err(|e| match e {
+                TakeError::Held(held) => held.still_busy(shown, wait),
+                TakeError::Failed(e) => e,
+            }),
     }
 }

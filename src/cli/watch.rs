@@ -49,7 +49,8 @@ fn watch_port(global: &Global, named: &Named) -> Result<Exit, Error> {
     let (mut heard, silence) = (Frame::default(), Frame::default());
     while !interrupted() && end.is_none_or(|end| port.now() < end) {
         let now = port.now();
-        let until = line.poll_timeout().unwrap_or(now + Duration::from_millis(100)).min(now + Duration::from_millis(100));
+        let until =
+            line.poll_timeout().unwrap_or(now + Duration::from_millis(100)).min(now + Duration::from_millis(100));
         let step = step(port.as_mut(), &mut line, until, &mut heard, &silence);
         let now = port.now();
         line.handle_timeout(now);

@@ -9,11 +9,11 @@ use std::{fmt, io};
 /// A process that has the node open.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Holder {
-    pid: u32,
+    pub pid: u32,
     /// The program's name, as the kernel keeps it.
-    comm: String,
-    cmdline: String,
-    user: String,
+    pub comm: String,
+    pub cmdline: String,
+    pub user: String,
 }
 
 /// What a look at all processes gave.
@@ -54,10 +54,6 @@ impl Holder {
             cmdline: words.join(" "),
             user: fs::metadata(proc_dir).map(|m| user_name(m.uid())).unwrap_or_default(),
         }
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.pid
     }
 }
 
@@ -118,7 +114,7 @@ mod tests {
         assert!(holder_of_node(&path).is_err(), "a node that is not there");
         let open = fs::File::create(&path).unwrap();
         let holders = holder_of_node(&path).unwrap();
-        assert_eq!(holders.found.iter().map(Holder::pid).collect::<Vec<_>>(), [std::process::id()]);
+        assert_eq!(holders.found.iter().map(|h| h.pid).collect::<Vec<_>>(), [std::process::id()]);
         assert!(!holders.found[0].comm.is_empty() && holders.found[0].cmdline.contains("tipring"));
         assert!(holders.to_string().starts_with(&format!("pid {} (", std::process::id())));
         drop(open);

@@ -4,9 +4,10 @@
 //! says (pid, command, user, since) is only for people, and is checked against the kernel's own list. The file is never
 //! removed: whoever had opened it before would lock a file that nobody else can find.
 //!
-//! flock has no queue and no way to ask without locking, so a look at a lock is a shared lock for some microseconds where
-//! `/proc/locks` does not tell (btrfs, overlays and other containers number things differently). A taker who meets
-//! such a look tries again.
+//! flock has no way to ask without locking, so a look at a lock is a shared lock for some microseconds, and a taker who
+//! meets one tries again. To read the kernel's list instead would stop all locking of the machine for milliseconds, and
+//! on btrfs, on overlays and from other containers it numbers things differently: it is only asked who holds what we
+//! know to be held.
 
 use super::place::{Places, file_name, group, user_name};
 use crate::error::{Error, Exit};
@@ -163,9 +164,6 @@ pub fn holder(places: &Places, line: &str) -> Option<Held> {
 
 fn holder_in(dir: &Path, line: &str) -> Option<Held> {
     let file = open(&dir.join(format!("{}.lock", file_name(line))), false).ok()?;
-    if kernels_holder(&file).is_some() {
-        return Some(described(&file));
-    }
     match Flock::lock(file, FlockArg::LockSharedNonblock) {
         Ok(_) => None,
         Err((file, _)) => Some(described(&file)),

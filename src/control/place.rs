@@ -41,8 +41,7 @@ pub struct Surroundings {
 
 impl Surroundings {
     pub fn of_this_process() -> Surroundings {
-        // an empty or relative directory would be another one in every working directory
-        let dir = |value: Option<OsString>| value.map(PathBuf::from).filter(|p| p.is_absolute());
+        let dir = |value: Option<OsString>| value.filter(|v| !v.is_empty()).map(PathBuf::from);
         Surroundings {
             explicit: dir(std::env::var_os("TIPRING_RUNTIME_DIR")),
             run: "/run".into(),
@@ -86,6 +85,10 @@ impl Places {
     pub fn own(&self) -> Result<PathBuf, Error> {
         let around = &self.around;
         if let Some(dir) = &around.explicit {
+            // it would be another one in every working directory
+            if !dir.is_absolute() {
+                return Err(refuse(dir, "it is not an absolute path"));
+            }
             make(dir, 0o700).map_err(|e| refuse(dir, &e.to_string()))?;
             return Candidate::Given(dir.clone()).check().map_err(|why| refuse(dir, &why));
         }
@@ -186,6 +189,9 @@ impl Candidate {
     /// The directory, when it is one and can be trusted; else what is wrong with it.
     fn check(&self) -> Result<PathBuf, String> {
         let dir = self.path();
+        if !dir.is_absolute() {
+            return Err("it is not an absolute path".into());
+        }
         let meta = std::fs::symlink_metadata(dir).map_err(|e| e.to_string())?;
         if meta.is_symlink() {
             return Err("it is a symbolic link".into());

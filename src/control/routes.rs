@@ -59,7 +59,7 @@ pub(super) fn refusing(line: &str, peer: Peer) -> Router {
     let refusal = Error::new(
         Exit::Port,
         format!("cannot act on line {line}"),
-        format!("{user} is not its owner's user, not root and not in the group {GROUP}"),
+        format!("user {user} is not its owner, not root and not in the group {GROUP}"),
         format!("join the group {GROUP} and log in again"),
     );
     Router::new().fallback(move || async move { error(StatusCode::FORBIDDEN, refusal) })

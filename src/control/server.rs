@@ -91,6 +91,16 @@ impl Server {
         events: broadcast::Sender<WireEvent>,
         limits: Limits,
     ) -> Result<Server, Error> {
+        Server::listen(lock, asks, events, limits, Peer::may_act)
+    }
+
+    fn listen(
+        lock: &LineLock,
+        asks: mpsc::Sender<Asked>,
+        events: broadcast::Sender<WireEvent>,
+        limits: Limits,
+        may_act: fn(Peer) -> bool,
+    ) -> Result<Server, Error> {
         let path = lock.socket_path().to_path_buf();
         let failed = |e: io::Error| cannot_listen(lock.line(), &path, &e);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
@@ -106,6 +116,7 @@ impl Server {
             asks,
             events,
             limits,
+            may_act,
             asks_under_way: Semaphore::new(limits.asks),
             watchers: Arc::new(Semaphore::new(limits.watchers)),
             stopped,
@@ -146,6 +157,7 @@ pub(super) struct Shared {
     pub asks: mpsc::Sender<Asked>,
     pub events: broadcast::Sender<WireEvent>,
     pub limits: Limits,
+    may_act: fn(Peer) -> bool,
     pub asks_under_way: Semaphore,
     pub watchers: Arc<Semaphore>,
     stopped: watch::Receiver<bool>,
@@ -196,7 +208,8 @@ async fn accept(listener: UnixListener, shared: Arc<Shared>) {
 async fn serve(stream: UnixStream, router: axum::Router, shared: Arc<Shared>) {
     let Ok(peer) = Peer::of(&stream) else { return };
     // the user database may be slow: not on the thread that serves the others
-    let may_act = tokio::task::spawn_blocking(move || peer.may_act()).await.unwrap_or(false);
+    let may_act = shared.may_act;
+    let may_act = tokio::task::spawn_blocking(move || may_act(peer)).await.unwrap_or(false);
     let router = if may_act { router } else { routes::refusing(&shared.line, peer) };
     let cut = Cut::default();
     let inner = TowerToHyperService::new(router);
@@ -256,4 +269,36 @@ fn cannot_listen(line: &str, path: &Path, e: &io::Error) -> Error {
         format!("{}: {e}", path.display()),
         "set TIPRING_RUNTIME_DIR to a directory of your own with a short path",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::{Places, client};
+
+    #[test]
+    fn a_stranger_is_refused_on_every_route_even_where_the_socket_is_open_to_him() {
+        let dir = tempfile::tempdir().unwrap();
+        let places = Places::at(dir.path());
+        let lock = LineLock::take(&places, "dahdi/1", "tipring answer").unwrap();
+        let (asks, asked) = mpsc::channel();
+        let events = broadcast::channel(1).0;
+        let _server = Server::listen(&lock, asks, events, Limits::default(), |_| false).unwrap();
+        let within = Duration::from_secs(20);
+        for ask in [Ask::Status, Ask::HangUp, Ask::Flash { ms: None }] {
+            let e = client::ask(&places, "dahdi/1", &ask, within).unwrap_err();
+            assert!(e.exit == Exit::Port && e.why.contains("not in the group tipring"), "{e}");
+        }
+        assert_eq!(client::events(&places, "dahdi/1").unwrap_err().exit, Exit::Port);
+        assert!(asked.try_recv().is_err(), "the line has heard nothing of it");
+    }
+
+    #[test]
+    fn a_path_too_long_for_a_socket_is_said_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = dir.path().join("d".repeat(100));
+        let lock = LineLock::take(&Places::at(&deep), "dahdi/1", "tipring answer").unwrap();
+        let e = Server::start(&lock, mpsc::channel().0, broadcast::channel(1).0).unwrap_err();
+        assert!(e.exit == Exit::Port && e.why.contains("longer than 107 bytes"), "{e}");
+    }
 }

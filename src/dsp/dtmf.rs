@@ -133,7 +133,7 @@ pub struct Receiver {
     hops: [Hop; HISTORY],
     /// Hops so far.
     count: u64,
-    state: State,
+    held: Option<Held>,
 }
 
 /// Samples between two looks: 5 ms.
@@ -170,18 +170,17 @@ struct Hop {
     below: f32,
 }
 
+/// A digit that is on the line.
 #[derive(Clone, Copy, Debug)]
-enum State {
-    Idle,
-    /// A digit is on the line.
-    On {
-        digit: Digit,
-        pair: [usize; 2],
-        amplitude: [f32; 2],
-        since: Time,
-        last_on: Time,
-        gone: u32,
-    },
+struct Held {
+    found: Found,
+    since: Time,
+    /// Where it was last seen to end.
+    until: Time,
+    /// Looks without it, in a row.
+    gone: u32,
+    /// Looks that would have found it anew.
+    agreed: u32,
 }
 
 impl Receiver {
@@ -196,7 +195,7 @@ impl Receiver {
             filtered_power: 0.0,
             hops: [Hop::default(); HISTORY],
             count: 0,
-            state: State::Idle,
+            held: None,
         }
     }
 
@@ -277,56 +276,47 @@ impl Receiver {
     }
 
     fn decide(&mut self, out: &mut Vec<Heard>) {
-        if let State::On { digit, pair, amplitude, since, last_on, gone } = &mut self.state {
-            let (pair, amplitude) = (*pair, *amplitude);
-            // half the amplitude of the weaker half: a Hann window half filled
-            let share = |ago: usize| {
-                let hop = &self.hops[(self.count as usize + HISTORY - 1 - ago) % HISTORY];
-                (0..2).map(|i| hop.amplitude(pair[i]) / amplitude[i]).fold(f32::MAX, f32::min)
-            };
-            let (now, before) = (share(0), share(1));
+        let found = self.find();
+        if let Some(mut held) = self.held.take() {
+            let (now, before) = (self.share(&held.found, 0), self.share(&held.found, 1));
             if now >= 0.5 {
-                *gone = 0;
-                *last_on = Time::ZERO;
+                held.gone = 0;
+                held.agreed += u32::from(found.is_some_and(|f| f.digit == held.found.digit));
             } else {
-                *gone += 1;
-                if *gone == 1 {
+                held.gone += 1;
+                if held.gone == 1 {
                     // where the amplitude crossed one half, between the two looks
                     let fraction = ((0.5 - now) / (before - now).max(1e-3)).clamp(0.0, 1.0);
-                    let us = (HOP as f32 * (1.0 + fraction) * 125.0) as u64;
-                    *last_on = (self.start + Duration::from_micros(self.heard * 125)) - Duration::from_micros(us);
+                    held.until = self.time_of(fraction);
                 }
             }
-            let (digit, since, last_on, gone) = (*digit, *since, *last_on, *gone);
-            let next = if gone > 0 { self.find() } else { None };
-            if gone >= GONE || next.is_some_and(|n| n.digit != digit) {
-                let lasted = last_on.since(since);
-                if lasted >= MIN_ON {
-                    out.push(Heard::Digit { digit, since, lasted });
-                }
-                self.state = State::Idle;
+            let another = held.gone > 0 && found.is_some_and(|f| f.digit != held.found.digit);
+            if held.gone < GONE && !another {
+                self.held = Some(held);
+                return;
+            }
+            let (digit, since, lasted) = (held.found.digit, held.since, held.until.since(held.since));
+            // a voice that glides through a digit agrees with it for a moment only
+            let looks = (lasted.as_millis() as u32 / 5 + 2).saturating_sub(AGREE as u32);
+            if lasted >= MIN_ON && held.agreed * 2 + 1 >= looks {
+                out.push(Heard::Digit { digit, since, lasted });
             }
         }
-        if let State::Idle = self.state
-            && let Some(found) = self.find()
-        {
+        if let Some(found) = found {
             let since = self.time_of(self.begun(&found));
-            self.state = State::On {
-                digit: found.digit,
-                pair: found.pair,
-                amplitude: found.amplitude,
-                since,
-                last_on: since,
-                gone: 0,
-            };
+            self.held = Some(Held { found, since, until: since, gone: 0, agreed: 1 });
         }
+    }
+
+    /// What is left of a digit's amplitude, of the weaker tone: one half where a Hann window is half filled.
+    fn share(&self, of: &Found, ago: usize) -> f32 {
+        let hop = self.hop(ago);
+        (0..2).map(|i| hop.amplitude(of.pair[i]) / of.amplitude[i]).fold(f32::MAX, f32::min)
     }
 
     /// How many hops ago the digit began.
     fn begun(&self, found: &Found) -> f32 {
-        let share = |ago: usize| {
-            (0..2).map(|i| self.hop(ago).amplitude(found.pair[i]) / found.amplitude[i]).fold(f32::MAX, f32::min)
-        };
+        let share = |ago| self.share(found, ago);
         let mut ago = AGREE - 1;
         while ago + 1 < HISTORY && share(ago + 1) >= 0.5 {
             ago += 1;
@@ -409,6 +399,7 @@ impl Receiver {
     }
 }
 
+#[derive(Clone, Copy, Debug)]
 struct Found {
     digit: Digit,
     pair: [usize; 2],
@@ -615,10 +606,8 @@ mod tests {
 
     #[test]
     fn talkers_do_not_dial() {
-        for seed in 0..30 {
-            let samples = render(&mut Speech::new(seed, -15.0), 8000 * 60);
-            assert_eq!(hear(&samples), vec![], "seed {seed}");
-        }
+        let heard: Vec<_> = (0..30).flat_map(|seed| hear(&render(&mut Speech::new(seed, -15.0), 8000 * 60))).collect();
+        assert_eq!(heard, vec![], "in half an hour of thirty talkers");
     }
 
     proptest! {

@@ -185,7 +185,8 @@ impl Ear {
                 self.specs.iter().filter(move |s| s.kind == k).flat_map(|s| s.steps.iter().filter_map(|(set, _)| *set))
             };
             let own = |what: Now| matches!(what, Now::Set(i) if set_of(tone.kind).any(|s| s == i));
-            let last_on = self.history.iter().rev().find(|s| own(s.what)).map_or(0, |s| s.since + u64::from(s.hops) * HOP as u64);
+            let last_on =
+                self.history.iter().rev().find(|s| own(s.what)).map_or(0, |s| s.since + u64::from(s.hops) * HOP as u64);
             if !own(last.what) && at.saturating_sub(last_on) > u64::from(gap) * 8 {
                 self.told = None;
                 out.push(Heard::ToneEnded { tone, at: Time::samples(last_on) });
@@ -200,7 +201,9 @@ impl Ear {
         let Some(&(kind, since, gap)) = found.first() else { return };
         let other = found.iter().map(|f| f.0).find(|k| *k != kind && !(k.is_dial_tone() && kind.is_dial_tone()));
         let tone = Tone { kind, or: other };
-        let known = self.told.is_some_and(|(t, _, _)| t.kind == kind || t.is(kind) || (t.kind.is_dial_tone() && kind.is_dial_tone()));
+        let known = self
+            .told
+            .is_some_and(|(t, _, _)| t.kind == kind || t.is(kind) || (t.kind.is_dial_tone() && kind.is_dial_tone()));
         if !known {
             if let Some((t, _, _)) = self.told.take() {
                 out.push(Heard::ToneEnded { tone: t, at: Time::samples(since) });
@@ -217,7 +220,8 @@ impl Ear {
         let sets: Vec<usize> = spec.steps.iter().filter_map(|s| s.0).collect();
         if spec.kind == ToneKind::Sit {
             // three rising tones, each long enough
-            let on: Vec<&Segment> = self.history.iter().rev().filter(|s| matches!(s.what, Now::Set(_))).take(3).collect();
+            let on: Vec<&Segment> =
+                self.history.iter().rev().filter(|s| matches!(s.what, Now::Set(_))).take(3).collect();
             if on.len() == 3 && sets.len() >= 3 {
                 let ok = (0..3).all(|i| on[2 - i].what == Now::Set(sets[i]) && on[i].hops >= 9);
                 if ok && last.since <= on[0].since {
