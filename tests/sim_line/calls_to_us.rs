@@ -125,7 +125,7 @@ fn a_withheld_number_is_not_sent() {
     let with = "[[call]]\nat_s = 1\nfrom = '5551234'\nname = 'ALICE EXAMPLE'\n";
     let without = format!("{with}withheld = true\n");
     let data = |text: &str| {
-        let mut line = Line::scripted("us", &text, 1);
+        let mut line = Line::scripted("us", text, 1);
         line.until("sends caller-id", 6);
         line.audio.clear();
         line.run(1500);

@@ -2,6 +2,7 @@
 
 mod line;
 
+mod anything;
 mod calls_to_us;
 mod calls_we_make;
 mod faults;

@@ -256,3 +256,69 @@ fn a_removed_port_ends_the_service() {
     office.signal(Signal::Removed);
     assert!(matches!(office.exchange.step(), Err(PortError::Removed { .. })));
 }
+
+#[test]
+fn ports_are_served_side_by_side_until_all_have_ended_and_their_names_are_told() {
+    use std::sync::atomic::AtomicBool;
+    use tipring::driver::sim::exchange_on_port::serve;
+    let office = |channel, removed_after: u64| {
+        let mut wire = Wire::default();
+        wire.signals.push_back((Time::ms(20), Signal::OffHook));
+        let wire = Arc::new(Mutex::new(wire));
+        let port = FxsPort { selector: Selector::Dahdi(channel), kind: PortKind::Fxs, wire: wire.clone() };
+        let port = Pulled { port, wire, at: Time::ms(removed_after) };
+        let exchange = Exchange::new(Facts::embedded().country("us").unwrap().clone(), &Scenario::default(), 1);
+        ExchangeOnPort::new(Box::new(port), exchange).unwrap()
+    };
+    let told = Mutex::new(Vec::new());
+    let tell = |port: &str, r: &tipring::record::Record| told.lock().unwrap().push(format!("{port} {}", r.what));
+    let ended = serve(vec![office(1, 2000), office(2, 5000)], &AtomicBool::new(false), &tell);
+    assert_eq!(ended, Err(PortError::Removed { port: "dahdi/1".into() }));
+    let told = told.into_inner().unwrap();
+    for line in ["dahdi/1 tone dial", "dahdi/2 tone dial"] {
+        assert!(told.iter().any(|t| t == line), "{told:?}");
+    }
+}
+
+/// A port that is pulled out at this time.
+struct Pulled {
+    port: FxsPort,
+    wire: Arc<Mutex<Wire>>,
+    at: Time,
+}
+
+impl Port for Pulled {
+    fn selector(&self) -> &Selector {
+        self.port.selector()
+    }
+    fn kind(&self) -> PortKind {
+        self.port.kind()
+    }
+    fn capabilities(&self) -> Capabilities {
+        self.port.capabilities()
+    }
+    fn now(&self) -> Time {
+        self.port.now()
+    }
+    fn wait(&mut self, until: Time) -> Result<(), PortError> {
+        self.port.wait(until)?;
+        let mut w = self.wire.lock().unwrap();
+        if w.now >= self.at {
+            let now = w.now;
+            w.signals.push_back((now, Signal::Removed));
+        }
+        Ok(())
+    }
+    fn command(&mut self, command: Command) -> Result<(), PortError> {
+        self.port.command(command)
+    }
+    fn next_signal(&mut self) -> Result<Option<(Time, Signal)>, PortError> {
+        self.port.next_signal()
+    }
+    fn read(&mut self, frame: &mut Frame) -> Result<bool, PortError> {
+        self.port.read(frame)
+    }
+    fn write(&mut self, frame: &Frame) -> Result<(), PortError> {
+        self.port.write(frame)
+    }
+}

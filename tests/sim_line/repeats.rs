@@ -59,3 +59,20 @@ fn what_is_not_read_in_time_is_an_overrun_told_once() {
     let unread = std::iter::from_fn(|| port.read(&mut frame).unwrap().then_some(())).count();
     assert_eq!(unread, 50);
 }
+
+#[test]
+fn the_real_clock_gives_a_frame_every_20_ms() {
+    let mut port = SimPort::open("sim/us".parse().unwrap(), Facts::embedded()).unwrap();
+    let begun = std::time::Instant::now();
+    let mut frame = Frame::default();
+    for _ in 0..3 {
+        while !port.read(&mut frame).unwrap() {
+            port.wait(port.now() + std::time::Duration::from_millis(50)).unwrap();
+        }
+    }
+    assert!(begun.elapsed().as_millis() >= 60);
+    assert!(port.now().as_ms() >= 60);
+    let from = port.now();
+    port.wait(from).unwrap();
+    assert!(port.now() >= from);
+}
