@@ -154,7 +154,8 @@ impl Config {
         };
         let shown = printable(&path.to_string_lossy());
         let text = std::fs::read_to_string(&path).map_err(|e| {
-            let next = if must_exist { "name a readable file with --config, or leave it out" } else { "make it readable" };
+            let next =
+                if must_exist { "name a readable file with --config, or leave it out" } else { "make it readable" };
             Error::new(Exit::Config, format!("cannot read the configuration {shown}"), e.to_string(), next)
         })?;
         let mut config = Config::parse(&text, &shown)?;
@@ -362,7 +363,8 @@ fn draw(text: &str, name: &str, mistake: &Mistake) -> String {
 /// The mistakes as one error, all of them shown.
 fn complain(text: &str, name: &str, mistakes: &[Mistake]) -> Error {
     let shown: Vec<String> = mistakes.iter().map(|m| draw(text, name, m)).collect();
-    let count = if mistakes.len() == 1 { "it has a mistake".into() } else { format!("it has {} mistakes", mistakes.len()) };
+    let count =
+        if mistakes.len() == 1 { "it has a mistake".into() } else { format!("it has {} mistakes", mistakes.len()) };
     let mut error = Error::new(
         Exit::Config,
         format!("cannot use the configuration {name}"),

@@ -40,7 +40,9 @@ mod tests {
 
     #[test]
     fn durations_are_written_with_units_and_bare_numbers_are_seconds() {
-        for (text, ms) in [("20s", 20_000), ("500ms", 500), ("2m", 120_000), ("1h", 3_600_000), ("1m30s", 90_000), ("7", 7_000)] {
+        for (text, ms) in
+            [("20s", 20_000), ("500ms", 500), ("2m", 120_000), ("1h", 3_600_000), ("1m30s", 90_000), ("7", 7_000)]
+        {
             assert_eq!(parse(text), Ok(Duration::from_millis(ms)), "{text}");
         }
     }

@@ -6,7 +6,8 @@
 //!    └──────────── the earliest deadline ────────┘
 //! ```
 
-use crate::call::{Call, CallOutput, Ending, Plan, Reply, Request, Stage, Step, Transferred};
+use crate::call::transfer::Transferred;
+use crate::call::{Call, CallOutput, Ending, Plan, Reply, Request, Stage, Step};
 use crate::clock::Time;
 use crate::control::request::OnFail;
 use crate::control::{Answer, Ask, CallStatus, TransferReport};

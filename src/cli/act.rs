@@ -3,6 +3,7 @@
 use super::answer::FailPolicy;
 use super::open::Named;
 use super::{Global, render};
+use crate::control::place::Places;
 use crate::control::{Answer, Ask, TargetAsk, client};
 use crate::duration;
 use crate::error::{Error, Exit};
@@ -120,8 +121,10 @@ fn simple(global: &Global, command: &'static str, ask: Ask) -> Result<Exit, Erro
     }
     match request(&named, &ask, global.timeout.unwrap_or(Duration::from_secs(60)))? {
         Answer::Done { heard } => {
-            let document = json!({ "schema": format!("tipring.{command}/1"), "line": named.name, "exit": 0, "heard": heard });
-            let lines = || vec![format!("{}: done{}", named.name, heard.map(|h| format!(", heard {h}")).unwrap_or_default())];
+            let document =
+                json!({ "schema": format!("tipring.{command}/1"), "line": named.name, "exit": 0, "heard": heard });
+            let lines =
+                || vec![format!("{}: done{}", named.name, heard.map(|h| format!(", heard {h}")).unwrap_or_default())];
             super::told(global.style().answer(&document, lines))?;
             Ok(Exit::Done)
         }
@@ -139,7 +142,7 @@ fn request(named: &Named, ask: &Ask, limit: Duration) -> Result<Answer, Error> {
             "start the call with `tipring --line sim/us answer --detach`, without clock=virtual",
         ));
     };
-    match client::ask(&name, ask, limit)? {
+    match client::ask(&Places::of_this_process(), &name, ask, limit)? {
         Answer::Error { what, why, next, exit } => {
             Err(Error::new(Exit::from_code(exit).unwrap_or(Exit::Failed), what, why, next))
         }
@@ -149,7 +152,12 @@ fn request(named: &Named, ask: &Ask, limit: Duration) -> Result<Answer, Error> {
 
 fn unexpected(answer: &Answer) -> Error {
     let why = format!("its owner answered {answer:?}");
-    Error::new(Exit::Bug, "the line's owner speaks another language", why, "use one version of tipring for all commands")
+    Error::new(
+        Exit::Bug,
+        "the line's owner speaks another language",
+        why,
+        "use one version of tipring for all commands",
+    )
 }
 
 fn merge(into: &mut Value, from: Value) {

@@ -140,7 +140,9 @@ pub fn sound(talk: &Talking) -> Result<Option<Arc<[i16]>>, Error> {
         return wav::read(path).map(Some);
     }
     let Some(text) = &talk.say else { return Ok(None) };
-    let fail = |why: String| Error::new(Exit::Failed, "cannot speak the text", why, "apt install espeak-ng, or --play a WAV file");
+    let fail = |why: String| {
+        Error::new(Exit::Failed, "cannot speak the text", why, "apt install espeak-ng, or --play a WAV file")
+    };
     // the text is an argument after `--`, never a shell's word
     let spoken = Command::new("espeak-ng")
         .args(["--stdout", "--", text])

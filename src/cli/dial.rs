@@ -57,7 +57,10 @@ impl Talking {
             Some("never") => None,
             Some(text) => {
                 let next = "write --hangup-after 30s, or never";
-                Some(duration::parse(text).map_err(|e| Error::new(Exit::Usage, "cannot read --hangup-after", e, next))?)
+                Some(
+                    duration::parse(text)
+                        .map_err(|e| Error::new(Exit::Usage, "cannot read --hangup-after", e, next))?,
+                )
             }
             None if play.is_some() || self.detach => None,
             None => default,

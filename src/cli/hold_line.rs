@@ -6,15 +6,15 @@ use crate::call::transfer::TransferPlan;
 use crate::call::{Plan, Request, Stage, Target};
 use crate::clock::Time;
 use crate::config::Config;
+use crate::control::Ask;
 use crate::control::server::Server;
-use crate::control::{Ask, place};
 use crate::dsp::Frame;
 use crate::error::{Error, Exit, printable};
 use crate::line::Line;
 use crate::number::DialString;
+use crate::output::Style;
 use crate::output::progress::Progress;
 use crate::output::wav::Recording;
-use crate::output::Style;
 use crate::owner::{CallReport, Owner, Witness};
 use crate::record::{Actor, Record};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -53,7 +53,7 @@ pub fn run(global: &Global, config: Config, named: Named, wish: Wish) -> Result<
     }
     catch_signals();
     let style = global.style();
-    let (port, _lock) = named.open(global, wish.command)?;
+    let (port, lock) = named.open(global, wish.command)?;
     if port.kind() != crate::driver::PortKind::Fxo {
         let kind = port.kind();
         return Err(crate::driver::PortError::Unsupported {
@@ -77,19 +77,20 @@ pub fn run(global: &Global, config: Config, named: Named, wish: Wish) -> Result<
         detached: is_detached(),
     };
     let manners = named.manners();
-    let serve = named.lock_name();
     let mut owner = Owner::new(named.name.clone(), port, line, wish.plan, manners, &mut witness, &INTERRUPTED);
     owner.give_up_after(global.timeout);
-    let server = match serve {
-        Some(name) => {
+    let server = match &lock {
+        Some(lock) => {
             let (ask, asks) = mpsc::channel();
             owner.listen(asks, resolver(config, &named));
-            Some(Server::start(&place::socket_path(&name)?, ask, events)?)
+            Some(Server::start(lock, ask, events)?)
         }
         None => None,
     };
     let report = owner.run();
+    // the socket goes before the lock: who finds the line free finds no socket of ours
     drop(server);
+    drop(lock);
     let told = witness.told.take();
     drop(witness);
     let report = report?;
@@ -132,7 +133,12 @@ fn resolver(config: Config, named: &Named) -> crate::owner::Resolve {
 fn create_journal(path: &std::path::Path) -> Result<io::BufWriter<File>, Error> {
     File::create(path).map(io::BufWriter::new).map_err(|e| {
         let shown = printable(&path.to_string_lossy());
-        Error::new(Exit::Config, format!("cannot write the journal {shown}"), e.to_string(), "name a file that can be written")
+        Error::new(
+            Exit::Config,
+            format!("cannot write the journal {shown}"),
+            e.to_string(),
+            "name a file that can be written",
+        )
     })
 }
 
@@ -194,6 +200,17 @@ impl Witness for Live<'_> {
             INTERRUPTED.store(true, Ordering::Relaxed);
         }
     }
+}
+
+/// For commands with a loop of their own: signals are caught, and this tells whether one came.
+pub fn interrupted() -> impl Fn() -> bool {
+    catch_signals();
+    || INTERRUPTED.load(Ordering::Relaxed) || reader_is_gone()
+}
+
+/// A signal came, or nobody reads us any more.
+pub fn is_interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
 }
 
 fn reader_is_gone() -> bool {
@@ -258,7 +275,8 @@ fn detach(global: &Global, named: &Named) -> Result<Exit, Error> {
     match serde_json::from_str::<Value>(&line) {
         Ok(document) => {
             let exit = document["exit"].as_u64().and_then(|c| u8::try_from(c).ok()).and_then(Exit::from_code);
-            let text = format!("{}: {} (owner: pid {})", named.name, document["outcome"].as_str().unwrap_or("?"), child.id());
+            let text =
+                format!("{}: {} (owner: pid {})", named.name, document["outcome"].as_str().unwrap_or("?"), child.id());
             super::told(style.answer(&document, || vec![text]))?;
             Ok(exit.unwrap_or(Exit::Failed))
         }

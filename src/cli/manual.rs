@@ -9,9 +9,10 @@ pub fn pages() -> Vec<(String, String)> {
     let parser = super::parser().disable_help_subcommand(true);
     let mut pages = vec![("tipring.1".to_string(), page(&parser, EXAMPLES))];
     for command in parser.get_subcommands().filter(|c| !c.is_hide_set()) {
-        let examples: Vec<(&str, &str)> = EXAMPLES.iter().copied().filter(|(c, _)| uses(c, command.get_name())).collect();
+        let examples: Vec<(&str, &str)> =
+            EXAMPLES.iter().copied().filter(|(c, _)| uses(c, command.get_name())).collect();
         let name = format!("tipring-{}", command.get_name());
-        let titled = command.clone().name(name.clone());
+        let titled = command.clone().name(clap::builder::Str::from(name.clone()));
         pages.push((format!("{name}.1"), page(&titled, &examples)));
     }
     pages.push(("tipring.toml.5".to_string(), CONFIGURATION.to_string()));
@@ -66,10 +67,16 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ),
     ("tipring --line dahdi/1 answer --detach", "Take the next call and leave it to a process of its own."),
     ("tipring --line dahdi/1 transfer alice 5551234 --warm", "Move that call to alice of [contacts], else to 5551234."),
-    ("tipring --line dahdi/1 flash --width 600ms", "A hook flash of 600 ms in that call; tells what was heard after it."),
+    (
+        "tipring --line dahdi/1 flash --width 600ms",
+        "A hook flash of 600 ms in that call; tells what was heard after it.",
+    ),
     ("tipring --line dahdi/1 dtmf 42#", "Digits in that call."),
     ("tipring --line dahdi/1 hangup", "End it."),
-    ("tipring --line 'sim/us?scenario=incoming&clock=virtual' --timeout 20s watch", "Ringing and caller ID as they come."),
+    (
+        "tipring --line 'sim/us?scenario=incoming&clock=virtual' --timeout 20s watch",
+        "Ringing and caller ID as they come.",
+    ),
     ("tipring --line 'sim/gb' --dry-run dial 5550100", "The plan of a call: nothing is touched."),
     (
         "tipring exchange run --country us --port dahdi/1 --scenario incoming",

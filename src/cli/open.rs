@@ -3,7 +3,8 @@
 use super::Global;
 use crate::call::Manners;
 use crate::config::{Config, LineConfig};
-use crate::control::lock::LineLock;
+use crate::control::lock::{LineLock, TakeError};
+use crate::control::place::Places;
 use crate::driver::{self, Port, Selector};
 use crate::error::{Error, Exit, printable};
 use crate::facts::{Country, Facts};
@@ -17,7 +18,7 @@ pub struct Named {
     pub selector: Selector,
     pub config: Option<LineConfig>,
     pub country: Arc<Country>,
-    pub facts: Arc<Facts>,
+    pub facts: &'static Facts,
 }
 
 impl Named {
@@ -44,7 +45,12 @@ impl Named {
         let country = facts.country(&code).cloned().ok_or_else(|| {
             let known: Vec<&str> = facts.codes().collect();
             let next = format!("known are: {}", known.join(", "));
-            Error::new(Exit::Usage, format!("no facts about the country `{}`", printable(&code)), "it is not in the tables", next)
+            Error::new(
+                Exit::Usage,
+                format!("no facts about the country `{}`", printable(&code)),
+                "it is not in the tables",
+                next,
+            )
         })?;
         Ok(Named { name, selector, config: line, country: Arc::new(country), facts })
     }
@@ -75,7 +81,7 @@ impl Named {
         };
         let deadline = global.wait.map(|w| Instant::now() + w);
         loop {
-            match driver::open(&self.selector, &self.facts, self.config.as_ref()) {
+            match driver::open(&self.selector, self.facts, self.config.as_ref()) {
                 Ok(port) => return Ok((port, lock)),
                 // held by a program that knows nothing of our locks: it may let go within --wait
                 Err(driver::PortError::InUse { .. }) if deadline.is_some_and(|d| Instant::now() < d) => {
@@ -94,13 +100,19 @@ impl Named {
 }
 
 /// The facts: embedded, with the user's own laid over them.
-pub fn facts(config: &Config) -> Result<Arc<Facts>, Error> {
-    let Some(path) = &config.facts else { return Ok(Arc::new(Facts::embedded().clone())) };
+pub fn facts(config: &Config) -> Result<&'static Facts, Error> {
+    let Some(path) = &config.facts else { return Ok(Facts::embedded()) };
     let shown = printable(&path.to_string_lossy());
     let text = std::fs::read_to_string(path).map_err(|e| {
-        Error::new(Exit::Config, format!("cannot read the facts {shown}"), e.to_string(), "mend `facts` in tipring.toml")
+        Error::new(
+            Exit::Config,
+            format!("cannot read the facts {shown}"),
+            e.to_string(),
+            "mend `facts` in tipring.toml",
+        )
     })?;
-    Facts::with_user_file(&text).map_err(|e| {
+    // read once, and wanted to the end of the process
+    Facts::with_user_file(&text).map(|facts| &*Box::leak(Box::new(facts))).map_err(|e| {
         let mut error = Error::new(
             Exit::Config,
             format!("cannot use the facts {shown}"),
@@ -136,7 +148,7 @@ fn only_line(config: &Config) -> Result<(String, Selector, Option<LineConfig>), 
             Err(missing(format!("the configuration has several: {}", names.join(", "))))
         }
         (None, _) => {
-            let found = driver::discover::ports();
+            let found = driver::ports::all();
             let mut usable = found.iter().filter(|p| p.usable && p.kind == Some(driver::PortKind::Fxo));
             match (usable.next(), usable.next()) {
                 (Some(port), None) => Ok((port.selector.to_string(), port.selector.clone(), None)),
@@ -148,9 +160,14 @@ fn only_line(config: &Config) -> Result<(String, Selector, Option<LineConfig>), 
 }
 
 fn take_lock(name: &str, command: &str, wait: Option<Duration>, shown: &str) -> Result<LineLock, Error> {
-    let held = match wait {
-        None => LineLock::take(name, command),
-        Some(wait) => LineLock::take_wait(name, command, wait),
-    };
-    held.map_err(|held| held.explain(shown, wait.is_some()))
+    let places = Places::of_this_process();
+    let command = format!("tipring {command}");
+    match wait {
+        None => LineLock::take(&places, name, &command).map_err(|e| e.explain(shown)),
+        Some(wait) => LineLock::take_wait(&places, name, &command, wait, |_| !super::hold_line::is_interrupted())
+            .map_err(|e| match e {
+                TakeError::Held(held) => held.still_busy(shown, wait),
+                TakeError::Failed(e) => e,
+            }),
+    }
 }

@@ -125,7 +125,10 @@ fn transfer_steps(manners: &Manners, number: &str, warm: bool, steps: &mut Vec<S
         Completion::Recall(code) => format!("flash, dial {}, hang up", code.reveal()),
         _ => "hang up".into(),
     };
-    steps.push(format!("on {until}: {complete}; watch {} for recall ringing, then dial tone", seconds(manners.recall_ring_watch)));
+    steps.push(format!(
+        "on {until}: {complete}; watch {} for recall ringing, then dial tone",
+        seconds(manners.recall_ring_watch)
+    ));
     steps.push(format!("on anything else: {} back to the caller, and hear that he is there", manners.back));
 }
 
@@ -134,7 +137,8 @@ fn seconds(d: std::time::Duration) -> String {
 }
 
 fn show(global: &Global, named: &Named, steps: Vec<String>) -> Result<Exit, Error> {
-    let document = json!({ "schema": "tipring.plan/1", "line": named.name, "country": named.country.code, "plan": steps });
+    let document =
+        json!({ "schema": "tipring.plan/1", "line": named.name, "country": named.country.code, "plan": steps });
     super::told(global.style().answer(&document, || steps.clone()))?;
     Ok(Exit::Done)
 }

@@ -2,7 +2,7 @@
 
 use super::Global;
 use super::open::Named;
-use crate::control::{client, lock::LineLock, request::WireEvent};
+use crate::control::{client, lock, place::Places, request::WireEvent};
 use crate::driver::{Port, PortError};
 use crate::dsp::Frame;
 use crate::error::{Error, Exit};
@@ -28,14 +28,14 @@ impl Watch {
         let config = global.load_config()?;
         let named = Named::find(global, &config, self.line.as_deref())?;
         match named.lock_name() {
-            Some(name) if LineLock::holder(&name).is_some() => watch_owner(global, &name),
+            Some(name) if lock::holder(&Places::of_this_process(), &name).is_some() => watch_owner(global, &name),
             _ => watch_port(global, &named),
         }
     }
 }
 
 fn watch_owner(global: &Global, name: &str) -> Result<Exit, Error> {
-    for event in client::events(name, global.timeout)? {
+    for event in client::events(&Places::of_this_process(), name)? {
         show(global, &event?)?;
     }
     Ok(Exit::Done)
@@ -49,7 +49,8 @@ fn watch_port(global: &Global, named: &Named) -> Result<Exit, Error> {
     let (mut heard, silence) = (Frame::default(), Frame::default());
     while !interrupted() && end.is_none_or(|end| port.now() < end) {
         let now = port.now();
-        let until = line.poll_timeout().unwrap_or(now + Duration::from_millis(100)).min(now + Duration::from_millis(100));
+        let until =
+            line.poll_timeout().unwrap_or(now + Duration::from_millis(100)).min(now + Duration::from_millis(100));
         let step = step(port.as_mut(), &mut line, until, &mut heard, &silence);
         let now = port.now();
         line.handle_timeout(now);

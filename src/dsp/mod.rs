@@ -8,6 +8,7 @@
 //!
 //! Everything runs at 8 kHz on 16 bit linear samples. Nothing allocates per call once it is warm.
 
+mod filter;
 pub mod level;
 pub mod oscillator;
 
@@ -15,6 +16,7 @@ pub mod g711;
 
 pub mod caller_id;
 pub mod dtmf;
+pub mod ear;
 pub mod fsk;
 pub mod tone;
 pub mod voice;

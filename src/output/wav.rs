@@ -72,7 +72,11 @@ fn resample(input: &[f32], from_hz: f64) -> Vec<f32> {
         let mut sum = 0.0;
         for (i, sample) in input.iter().enumerate().take(last + 1).skip(first) {
             let x = i as f64 - centre;
-            let sinc = if x.abs() < 1e-9 { 1.0 } else { (std::f64::consts::PI * x * cut).sin() / (std::f64::consts::PI * x * cut) };
+            let sinc = if x.abs() < 1e-9 {
+                1.0
+            } else {
+                (std::f64::consts::PI * x * cut).sin() / (std::f64::consts::PI * x * cut)
+            };
             let window = 0.5 + 0.5 * (std::f64::consts::PI * x / (reach + 1.0)).cos();
             sum += f64::from(*sample) * sinc * window * cut;
         }
@@ -96,7 +100,12 @@ impl Recording {
         let spec = WavSpec { channels: 2, sample_rate: 8000, bits_per_sample: 16, sample_format: SampleFormat::Int };
         let writer = WavWriter::create(&partial, spec).map_err(|e| {
             let shown = printable(&path.to_string_lossy());
-            Error::new(Exit::Config, format!("cannot record to {shown}"), e.to_string(), "name a file that can be written")
+            Error::new(
+                Exit::Config,
+                format!("cannot record to {shown}"),
+                e.to_string(),
+                "name a file that can be written",
+            )
         })?;
         Ok(Recording { writer: Some(writer), partial, path: path.to_path_buf() })
     }
@@ -114,7 +123,8 @@ impl Recording {
 
     fn finish(&mut self) {
         if let Some(writer) = self.writer.take() {
-            let done = writer.finalize().map_err(io::Error::other).and_then(|()| std::fs::rename(&self.partial, &self.path));
+            let done =
+                writer.finalize().map_err(io::Error::other).and_then(|()| std::fs::rename(&self.partial, &self.path));
             if let Err(e) = done {
                 tracing::warn!("recording left at {}: {e}", self.partial.display());
             }
@@ -169,7 +179,8 @@ mod tests {
     fn a_damaged_file_is_one_clear_error() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("bad.wav");
-        for bytes in [&b"RIFF\0\0"[..], b"", b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0data"] {
+        for bytes in [&b"RIFF\0\0"[..], b"", b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0data"]
+        {
             std::fs::write(&path, bytes).unwrap();
             assert_eq!(read(&path).unwrap_err().exit, Exit::Config);
         }

@@ -84,6 +84,8 @@ fn names_from_the_configuration_are_targets() {
     let t = Tipring::new();
     let config = t.file("tipring.toml", "[contacts]\nalice = \"555 0101\"\nbob = \"5550100\"\n");
     let line = "sim/us?scenario=incoming&clock=virtual";
-    let run = t.run(&["--config", &config, "--line", line, "--json", "answer", "--transfer-to", "alice,bob", "--warm"]).exits(0);
+    let run = t
+        .run(&["--config", &config, "--line", line, "--json", "answer", "--transfer-to", "alice,bob", "--warm"])
+        .exits(0);
     assert_eq!(run.json()["transfer"]["target"], "bob");
 }

@@ -78,12 +78,22 @@ fn a_call_can_be_recorded_and_played_to() {
     let t = Tipring::new();
     let record = t.path().join("call.wav");
     let run = t
-        .run(&["--line", "sim/us?clock=virtual", "dial", "5550100", "--record", record.to_str().unwrap(), "--hangup-after", "2s"])
+        .run(&[
+            "--line",
+            "sim/us?clock=virtual",
+            "dial",
+            "5550100",
+            "--record",
+            record.to_str().unwrap(),
+            "--hangup-after",
+            "2s",
+        ])
         .exits(0);
     let reader = hound::WavReader::open(&record).unwrap_or_else(|e| panic!("{e} {}", run.all()));
     assert_eq!(reader.spec().channels, 2);
     assert!(reader.duration() > 8 * 8000, "dial tone, ringing and two seconds of the call");
-    let again = t.run(&["--line", "sim/us?clock=virtual", "--json", "dial", "5550100", "--play", record.to_str().unwrap()]);
+    let again =
+        t.run(&["--line", "sim/us?clock=virtual", "--json", "dial", "5550100", "--play", record.to_str().unwrap()]);
     assert_eq!(again.code, Some(0), "{}", again.all());
 }
 
@@ -93,8 +103,18 @@ fn the_same_seed_gives_the_same_journal_to_the_byte() {
     let journal = |name: &str, seed: u32| {
         let path = t.path().join(name);
         let line = format!("sim/us?clock=virtual&scenario=incoming&seed={seed}");
-        t.run(&["--line", &line, "-q", "--journal", path.to_str().unwrap(), "answer", "--transfer-to", "5550101,5550100", "--warm"])
-            .exits(0);
+        t.run(&[
+            "--line",
+            &line,
+            "-q",
+            "--journal",
+            path.to_str().unwrap(),
+            "answer",
+            "--transfer-to",
+            "5550101,5550100",
+            "--warm",
+        ])
+        .exits(0);
         std::fs::read_to_string(path).unwrap()
     };
     let first = journal("a", 5);

@@ -31,7 +31,8 @@ fn the_manuals_examples_do_what_they_say() {
         if !command.contains("sim/") && *command != "tipring lines" {
             continue;
         }
-        let wanted = what.split("exit ").nth(1).and_then(|r| r.split([',', ':']).next()).map_or(0, |c| c.parse().unwrap());
+        let wanted =
+            what.split("exit ").nth(1).and_then(|r| r.split([',', ':']).next()).map_or(0, |c| c.parse().unwrap());
         let (code, all) = run(command);
         assert_eq!(code, wanted, "{command}\n{all}");
         ran += 1;

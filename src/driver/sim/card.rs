@@ -110,28 +110,23 @@ impl Card {
         self.moves.push_back((now, Move::Open));
     }
 
-    /// On an on-hook line there is nothing to open: it is over at once.
+    /// For an off-hook line.
     pub fn flash(&mut self, now: Time, width: Duration) {
         let from = self.free_from(now);
-        if self.will_be_closed() {
-            self.moves.extend([(from, Move::Open), (from + width, Move::Close)]);
-        }
-        self.moves.push_back((from + width, Move::HookDone));
+        let to = from + width;
+        self.moves.extend([(from, Move::Open), (to, Move::Close), (to, Move::HookDone)]);
     }
 
-    /// Pulses; `*`, `#` and letters cannot be pulsed and take no time.
+    /// For an off-hook line, and digits that can be pulsed.
     pub fn pulse(&mut self, now: Time, digits: &DialString) {
         let mut at = self.free_from(now);
-        let closed = self.will_be_closed();
         for step in digits.steps() {
             let DialStep::Digit(digit) = step else {
                 at += DIAL_PAUSE;
                 continue;
             };
             for _ in 0..digit.pulses().unwrap_or(0) {
-                if closed {
-                    self.moves.extend([(at, Move::Open), (at + BREAK, Move::Close)]);
-                }
+                self.moves.extend([(at, Move::Open), (at + BREAK, Move::Close)]);
                 at += BREAK + MAKE;
             }
             at += BETWEEN_DIGITS;
@@ -152,7 +147,7 @@ impl Card {
     }
 
     /// How the contacts stand when they are.
-    fn will_be_closed(&self) -> bool {
+    pub fn will_be_closed(&self) -> bool {
         let last = self.moves.iter().rev().find(|(_, m)| matches!(m, Move::Close | Move::Open));
         last.map_or(self.closed, |(_, m)| *m == Move::Close)
     }

@@ -29,6 +29,9 @@ use crate::record::{Actor, Record};
 use std::collections::VecDeque;
 use std::time::Duration;
 
+/// How well a driver measures the width of a flash.
+const MEASURED_WITHIN: Duration = Duration::from_millis(20);
+
 /// What happens on the subscriber's side of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineInput {
@@ -101,7 +104,8 @@ impl LineClass {
         let ms = Duration::from_millis;
         let forward_disconnect = match line.forward_disconnect_ms {
             Some(d) => Some(d.0).filter(|d| !d.is_zero()),
-            None => north_american.then_some(ms(600)),
+            // as long as DAHDI's kewlstart opens it
+            None => north_american.then_some(ms(500)),
         };
         LineClass {
             flash_service: line.flash_service.unwrap_or(true),
@@ -252,8 +256,8 @@ impl Exchange {
             LineInput::LoopOpened => self.hook.handle(now, false),
             LineInput::OffHook => self.off_hook(now),
             LineInput::OnHook => self.on_hook(now, now),
-            LineInput::Flash(Some(d)) if d < self.class.window.min => self.break_ignored(now, d),
-            LineInput::Flash(Some(d)) if d > self.class.window.max => {
+            LineInput::Flash(Some(d)) if d + MEASURED_WITHIN < self.class.window.min => self.break_ignored(now, d),
+            LineInput::Flash(Some(d)) if d > self.class.window.max + MEASURED_WITHIN => {
                 self.on_hook(now, now);
                 self.off_hook(now);
             }
@@ -397,7 +401,7 @@ impl Exchange {
 
     fn attach_register(&mut self, now: Time, recall: bool) {
         self.player.stop();
-        self.register = Some(Register::new(recall));
+        self.register = Some(Register::new(now, recall));
         self.hook.take_pulses(true);
         self.timers.set(Timer::FirstDigit, now + self.class.first_digit);
         let kind = if recall { ToneKind::RecallDial } else { self.class.dial_tone };
@@ -515,7 +519,8 @@ impl Exchange {
             Progress::Alerting => {
                 leg.progress = Progress::Answered;
                 self.told_of(now, p, "answers");
-                self.sets[p].party.begin(now);
+                let deed = self.sets[p].party.begin(now);
+                self.done_by(now, p, deed);
                 None
             }
             Progress::Failed | Progress::Answered | Progress::Gone => None,
@@ -550,13 +555,18 @@ impl Exchange {
             // one deed a frame is more than anybody manages
             if self.sets[p].party.is_due(now) {
                 let alone = matches!(self.sets[p].condition, Condition::Talking(With::Party(_)));
-                match self.sets[p].party.handle_timeout(now, alone) {
-                    Some(Deed::HangUp) => self.party_hangs_up(now, p),
-                    Some(Deed::Says(what)) => self.told_of(now, p, what),
-                    Some(Deed::Presses(d)) => self.told_of(now, p, &format!("presses {d}")),
-                    None => {}
-                }
+                let deed = self.sets[p].party.handle_timeout(now, alone);
+                self.done_by(now, p, deed);
             }
+        }
+    }
+
+    pub(super) fn done_by(&mut self, now: Time, p: usize, deed: Option<Deed>) {
+        match deed {
+            Some(Deed::HangUp) => self.party_hangs_up(now, p),
+            Some(Deed::Says(what)) => self.told_of(now, p, what),
+            Some(Deed::Presses(d)) => self.told_of(now, p, &format!("presses {d}")),
+            None => {}
         }
     }
 

@@ -219,8 +219,7 @@ mod tests {
     }
 
     const SILENCE: [i16; FRAME_SAMPLES] = [0; FRAME_SAMPLES];
-    const CLEAN: Pair =
-        Pair { loss_db: 0.0, noise_dbm0: -99.0, hum: None, echo_loss_db: 60.0, echo_delay_samples: 0 };
+    const CLEAN: Pair = Pair { loss_db: 0.0, noise_dbm0: -99.0, hum: None, echo_loss_db: 60.0, echo_delay_samples: 0 };
 
     #[test]
     fn what_crosses_the_pair_loses_its_loss_in_both_directions() {

@@ -14,7 +14,7 @@
 //!
 //! | who | says |
 //! |---|---|
-//! | `exchange` | `ring us`, `tone busy`, `sees off-hook`, `sees flash 600ms`, `ignores a break of 62ms`, `digit 5`, `routes 5550100`, `forward-disconnect 600ms`, `conference`, `connects A and B` … |
+//! | `exchange` | `ring us`, `tone busy`, `sees off-hook`, `sees flash 600ms`, `ignores a break of 62ms`, `digit 5`, `routes 5550100`, `forward-disconnect 500ms`, `conference`, `connects A and B` … |
 //! | `caller`, `peer` | a number and `calls us`, `rings`, `answers`, `presses 1`, `is on hold`, `talks with us`, `talks with N`, `hangs up`, `is released`, `is lost: how` |
 //!
 //! Numbers stand in it as they are: nobody in it exists.
@@ -22,6 +22,7 @@
 mod card;
 pub mod census;
 pub mod exchange;
+pub mod exchange_on_port;
 mod local_loop;
 mod party;
 mod plan;
@@ -284,9 +285,17 @@ impl Port for SimPort {
         match command {
             Command::OffHook => self.card.off_hook(now),
             Command::OnHook => self.card.on_hook(now),
+            Command::Flash(_) | Command::Dial(_, DialMethod::Pulse) if !self.card.will_be_closed() => {
+                return Err(self.unsupported("open and close a loop that is open: it is on-hook"));
+            }
             Command::Flash(width) => self.card.flash(now, width),
+            Command::Dial(digits, DialMethod::Pulse) if digits.digits().any(|d| d.pulses().is_none()) => {
+                return Err(self.unsupported("dial *, #, A, B, C or D in pulses"));
+            }
             Command::Dial(digits, DialMethod::Pulse) => self.card.pulse(now, &digits),
-            Command::Dial(_, DialMethod::Tone) => return Err(self.unsupported("send tones by itself: they go as audio")),
+            Command::Dial(_, DialMethod::Tone) => {
+                return Err(self.unsupported("send tones by itself: they go as audio"));
+            }
             Command::StopDialling => self.card.stop_dialling(now),
             Command::Ring(_)
             | Command::RingOff

@@ -175,7 +175,10 @@ impl Party {
             Does::Congestion => (Reach::Congestion, vec![]),
             Does::AnsweringMachine => {
                 let beep = Step::Tone { hz: 1000.0, dbm0: -13.0, lasts: Some(ms(500)) };
-                (answers, vec![Step::Speak(ms(5000)), Step::Pause(ms(200)), beep, Step::Pause(ms(60_000)), Step::HangUp])
+                (
+                    answers,
+                    vec![Step::Speak(ms(5000)), Step::Pause(ms(200)), beep, Step::Pause(ms(60_000)), Step::HangUp],
+                )
             }
             // T.30: 1.8 to 2.5 s after answering, for 2.6 to 4 s
             Does::Fax => {
@@ -225,11 +228,11 @@ impl Party {
     }
 
     /// Answered, or was answered: the script begins.
-    pub fn begin(&mut self, now: Time) {
+    pub fn begin(&mut self, now: Time) -> Option<Deed> {
         self.at = 0;
         self.connected = true;
         self.hangs_up_at = self.hangs_up_after.map_or(Time::NEVER, |d| now + d);
-        self.start_step(now);
+        self.start_step(now)
     }
 
     /// Somebody is on the line again after hold, or somebody else is: a talker speaks up soon.
@@ -419,8 +422,7 @@ mod tests {
         assert!(!silent.iter().any(|(_, d)| matches!(d, Deed::Presses(_))), "{silent:?}");
         let mut p = find("5550113");
         p.begin(Time::ZERO);
-        let asked =
-            run(&mut p, Time::ZERO, 10, |t| if (Time::secs(3)..Time::secs(5)).contains(&t) { 3000 } else { 0 });
+        let asked = run(&mut p, Time::ZERO, 10, |t| if (Time::secs(3)..Time::secs(5)).contains(&t) { 3000 } else { 0 });
         let (at, _) = asked.iter().find(|(_, d)| *d == Deed::Presses(Digit::new('1').unwrap())).unwrap();
         assert!((5_900..6_100).contains(&at.as_ms()), "{at}");
     }

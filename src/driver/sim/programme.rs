@@ -121,7 +121,6 @@ pub struct Player {
     queue: VecDeque<Entry>,
     sound: Option<Box<dyn Source + Send>>,
     until: Option<Time>,
-    running: bool,
 }
 
 impl Player {
@@ -129,14 +128,12 @@ impl Player {
         self.queue = programme.into();
         self.sound = None;
         self.until = Some(now);
-        self.running = true;
     }
 
     pub fn stop(&mut self) {
         self.queue.clear();
         self.sound = None;
         self.until = None;
-        self.running = false;
     }
 
     /// Comes to the next item when it is due.
@@ -170,9 +167,5 @@ impl Player {
             self.sound = None;
         }
         true
-    }
-
-    pub fn is_running(&self) -> bool {
-        self.running
     }
 }

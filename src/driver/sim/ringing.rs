@@ -181,9 +181,9 @@ impl Exchange {
             (spec, render(&mut sender, DATA_MAX))
         });
         let steps = announce(&self.country.ringing.cadence, id);
-        let until_ring = steps.iter().rev().find(|(_, s)| matches!(s, Step::Ring(_))).map_or(Duration::ZERO, |(t, _)| *t);
-        self.ringing =
-            Plan { steps: steps.into_iter().map(|(t, s)| (now + t, s)).collect(), ..Plan::default() };
+        let until_ring =
+            steps.iter().rev().find(|(_, s)| matches!(s, Step::Ring(_))).map_or(Duration::ZERO, |(t, _)| *t);
+        self.ringing = Plan { steps: steps.into_iter().map(|(t, s)| (now + t, s)).collect(), ..Plan::default() };
         self.advance_ringing(now);
         until_ring
     }
@@ -221,8 +221,14 @@ impl Exchange {
         let set = &mut self.sets[p];
         set.condition = Condition::Talking(With::Us);
         set.gives_up = Time::NEVER;
-        if std::mem::take(&mut set.rung_back) { set.party.reconnect(now) } else { set.party.begin(now) }
+        let deed = if std::mem::take(&mut set.rung_back) {
+            set.party.reconnect(now);
+            None
+        } else {
+            set.party.begin(now)
+        };
         self.told_of(now, p, "talks with us");
+        self.done_by(now, p, deed);
     }
 
     /// A party's patience is at its end.

@@ -5,7 +5,7 @@
 //! transfer = "on-hang-up"       # or "explicit" (R4), or "none": hanging up drops everybody
 //! flash_service = true          # false: a hook flash does nothing
 //! busy_hangup = "drop"            # or "recall": what hanging up does with a held party that cannot be connected
-//! forward_disconnect_ms = 600   # 0: none, the disconnect tone instead
+//! forward_disconnect_ms = 500   # 0: none, the disconnect tone instead
 //!
 //! [pair]
 //! loss_db = 3.0

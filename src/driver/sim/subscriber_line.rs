@@ -87,10 +87,6 @@ impl Hook {
         }
     }
 
-    pub fn window(&self) -> Window {
-        self.window
-    }
-
     /// Whether a register is attached: only then short breaks are digits.
     pub fn take_pulses(&mut self, yes: bool) {
         self.takes_pulses = yes;
@@ -150,10 +146,6 @@ impl Hook {
         }
     }
 
-    pub fn poll_timeout(&self) -> Option<Time> {
-        self.timers.next()
-    }
-
     pub fn poll_output(&mut self) -> Option<(Time, HookEvent)> {
         self.events.pop_front()
     }
@@ -209,7 +201,10 @@ mod tests {
         assert_eq!(one_break(300, 1100, 1100), HookEvent::Recall { lasted: ms(1100) });
         assert_eq!(one_break(300, 1100, 1101), HookEvent::OnHook { opened: Time::secs(1) });
         assert_eq!(one_break(80, 120, 100), HookEvent::Recall { lasted: ms(100) });
-        assert!(matches!(one_break(80, 120, 600), HookEvent::OnHook { .. }), "an American flash clears a European line");
+        assert!(
+            matches!(one_break(80, 120, 600), HookEvent::OnHook { .. }),
+            "an American flash clears a European line"
+        );
     }
 
     #[test]

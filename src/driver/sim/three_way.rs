@@ -155,8 +155,7 @@ impl Exchange {
         if !self.class.r_digits || digits.len() != 1 {
             return false;
         }
-        let may_be_a_number =
-            self.active.is_none() && self.sets.iter().any(|s| s.party.number.starts_with(digits));
+        let may_be_a_number = self.active.is_none() && self.sets.iter().any(|s| s.party.number.starts_with(digits));
         !may_be_a_number && self.late_r_digit(now, digits)
     }
 
@@ -182,7 +181,9 @@ impl Exchange {
                 self.back_to_held(now);
             }
             "3" if answered => self.confer(now),
-            "4" if self.class.transfer == TransferClass::Explicit && self.may_be_left(self.held, self.active) => self.leave_them(now),
+            "4" if self.class.transfer == TransferClass::Explicit && self.may_be_left(self.held, self.active) => {
+                self.leave_them(now)
+            }
             _ => {
                 self.tell(now, format!("does not offer R{digits} here"));
                 self.resume(now);

@@ -1,0 +1,11 @@
+//! The simulated exchange, driven through a port as any line is: what we do on the pair, and who is where afterwards.
+
+mod line;
+
+mod calls_to_us;
+mod calls_we_make;
+mod faults;
+mod on_a_real_port;
+mod recall;
+mod repeats;
+mod transfers;
