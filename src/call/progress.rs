@@ -43,6 +43,8 @@ enum Timer {
     NoAnswer,
     /// Ringback has stopped; if no other tone comes, somebody lifted the receiver.
     RingbackStopped,
+    /// A tone in nobody's plan has lasted too long to be a piece of one that is.
+    OtherTonePersists,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,6 +54,9 @@ struct Limits {
     /// Two periods of the slowest reorder tone (Sweden: 250/750 ms), in which it would have been recognised.
     after_ringback: Duration,
 }
+
+/// The first burst of a reorder tone that cuts into ringback is no whole burst of anything (United Kingdom: 400 Hz).
+const OTHER_TONE_PERSISTS: Duration = Duration::from_millis(1500);
 
 /// The machine. Created when the last digit is on the line.
 #[derive(Clone, Debug)]
@@ -99,6 +104,7 @@ impl Progress {
                 Timer::NothingHeard => self.failed(Ending::NothingHeard, None),
                 Timer::NoAnswer => self.failed(Ending::NoAnswer, Some(ToneKind::Ringback)),
                 Timer::RingbackStopped => self.answered(now, Evidence::RingbackStopped),
+                Timer::OtherTonePersists => self.answered(now, Evidence::OtherTone),
             }
         }
     }
@@ -140,7 +146,14 @@ impl Progress {
             Heard::Speech { .. } => self.answered(now, Evidence::Speech),
             Heard::Fax { .. } => self.answered(now, Evidence::Fax),
             // a tone in nobody's plan before any ringback may be a trunk tone on the way; after it, a test line
-            Heard::OtherTone { .. } if self.alerting_since.is_some() => self.answered(now, Evidence::OtherTone),
+            Heard::OtherTone { .. } if self.alerting_since.is_some() => {
+                self.timers.stop(Timer::RingbackStopped);
+                self.timers.set(Timer::OtherTonePersists, now + OTHER_TONE_PERSISTS);
+            }
+            Heard::OtherToneEnded { .. } if self.timers.is_armed(Timer::OtherTonePersists) => {
+                self.timers.stop(Timer::OtherTonePersists);
+                self.timers.set(Timer::RingbackStopped, now + self.limits.after_ringback);
+            }
             _ => {}
         }
     }
@@ -240,6 +253,24 @@ mod tests {
             Some(&Progressed::Failed { ending: Ending::NoAnswer, heard: Some(ToneKind::Ringback) })
         );
         assert_eq!(run(&[(2_000, tone(ToneKind::Ringback, 500))], 30_000).len(), 1);
+    }
+
+    #[test]
+    fn a_piece_of_a_tone_after_ringback_is_no_answer_and_a_test_tone_is() {
+        let other = |at: u64| (at, Event::Heard(Heard::OtherTone { hz: 400, since: Time::ms(at) }));
+        let ended = Heard::OtherToneEnded { hz: 400, lasted: Duration::from_millis(400), at: Time::ms(4_400) };
+        let rejected = run(
+            &[
+                (2_000, tone(ToneKind::Ringback, 500)),
+                other(4_200),
+                (4_450, Event::Heard(ended)),
+                (6_500, tone(ToneKind::Congestion, 5_000)),
+            ],
+            10_000,
+        );
+        assert!(matches!(rejected[1], Progressed::Failed { ending: Ending::Rejected, .. }), "{rejected:?}");
+        let test_line = run(&[(2_000, tone(ToneKind::Ringback, 500)), other(4_200)], 10_000);
+        assert!(matches!(test_line[1], Progressed::Answered(Answer { how: Evidence::OtherTone, .. })));
     }
 
     #[test]

@@ -87,6 +87,8 @@ impl Talk {
         while let Some(timer) = self.timers.expire(now) {
             match timer {
                 Timer::HangUp if self.playing => self.plan.hang_up_when_played = true,
+                // a tone of the exchange is on the line at this moment: let it prove itself, or go
+                Timer::HangUp if self.suspicious.is_some() => self.timers.set(Timer::HangUp, now + TONE_PERSISTS),
                 Timer::HangUp => self.end(Ending::Completed),
                 Timer::TonePersists => {
                     let tone = self.suspicious.map_or("tone", ToneKind::name);

@@ -21,8 +21,8 @@ pub const NO_ANSWER_AFTER: Duration = Duration::from_secs(20);
 
 pub mod duration_default {
     use std::time::Duration;
-    /// Long enough to be sure of an answer, short enough for a script.
-    pub const HOLD: Duration = Duration::from_secs(5);
+    /// Long enough to be sure of an answer, and that it was not somebody who hung up at once; short enough for a script.
+    pub const HOLD: Duration = Duration::from_secs(8);
     /// How long we stay with a caller whom nobody took.
     pub const STAY: Duration = Duration::from_secs(30);
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 /// Place a call: dial tone, digits, progress, answer
 ///
 /// The exit code says what became of it: 0 answered, 10 busy, 11 no answer, 12 congestion or rejected, 13 not in
-/// service, 14 the far side hung up before we were through. Without anything to do in the call it is held for five
+/// service, 14 the far side hung up before we were through. Without anything to do in the call it is held for eight
 /// seconds, which proves the answer, and then hung up.
 #[derive(Args, Debug)]
 pub struct Dial {

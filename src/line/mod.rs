@@ -285,7 +285,9 @@ impl Line {
                 Timer::DialOver => self.dialled(now),
                 Timer::EarOpen => {
                     self.deaf = false;
-                    self.ear.reset(now);
+                    // what was not listened to is time gone by, and nothing of before it counts
+                    self.ear.skip(Time::us(now.since(self.ear_now).as_micros() as u64).as_samples());
+                    self.ear.reset();
                     self.ear_now = now;
                 }
             }
