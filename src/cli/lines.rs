@@ -50,8 +50,6 @@ fn row(port: &Found) -> Value {
         "kind": port.kind,
         "state": port.state,
         "usable": port.usable,
-        "battery_mv": port.battery_mv,
-        "capabilities": port.capabilities,
         "holder": port.holder,
         "detail": port.detail,
         "help": port.help,
@@ -66,7 +64,7 @@ fn simulated(name: Option<&str>, port: &str) -> Value {
 fn table(rows: &[Value]) -> Vec<String> {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
-    table.set_header(["LINE", "NAME", "KIND", "STATE", "BATTERY", "DETAIL"]);
+    table.set_header(["LINE", "NAME", "KIND", "STATE", "DETAIL"]);
     let text = |v: &Value| v.as_str().map_or_else(|| "-".to_string(), crate::error::printable);
     for row in rows {
         let battery =

@@ -14,7 +14,6 @@
 //! in-process when the line is our own.
 
 pub mod client;
-pub mod holder;
 pub mod lock;
 pub mod peer;
 pub mod place;

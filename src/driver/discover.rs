@@ -357,3 +357,6 @@ fn listed(dir: &Path) -> Vec<PathBuf> {
 fn read(path: &Path) -> io::Result<String> {
     fs::read(path).map(|b| String::from_utf8_lossy(&b).into_owned())
 }
+
+#[cfg(test)]
+mod tests;

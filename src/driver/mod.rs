@@ -89,8 +89,15 @@ pub fn open(
     match selector {
         Selector::Sim { .. } => Ok(Box::new(sim::SimPort::open(selector.clone(), facts)?)),
         Selector::Dahdi(channel) => {
-            let _ = (channel, line);
-            Err(PortError::Unsupported { port: selector.to_string(), what: "be opened yet".into() })
+            let mut options = dahdi::OpenOptions::default();
+            if let Some(line) = line {
+                options.receive_gain_db = line.rx_gain_db.unwrap_or(0.0);
+                options.transmit_gain_db = line.tx_gain_db.unwrap_or(0.0);
+                if let Some(text) = &line.echo_canceller {
+                    options.echo_canceller = text.parse()?;
+                }
+            }
+            Ok(Box::new(dahdi::DahdiPort::open(*channel, &options)?))
         }
         Selector::Modem(_) => Err(PortError::Unsupported {
             port: selector.to_string(),

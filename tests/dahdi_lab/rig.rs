@@ -218,13 +218,6 @@ pub fn expect(sides: &mut [&mut Side], signal: Signal, within: Duration) -> Dura
     began.elapsed()
 }
 
-/// Asserts that the first side's next signal is this one.
-pub fn next(sides: &mut [&mut Side], within: Duration) -> Option<Signal> {
-    let before = sides[0].signals.len();
-    run_until(sides, within, |s| s[0].signals.len() > before);
-    sides[0].signals.get(before).map(|(_, s)| s.clone())
-}
-
 /// The kernel's side of things, without our driver.
 pub struct Raw(pub File);
 
@@ -237,6 +230,8 @@ impl Raw {
             .open("/dev/dahdi/channel")
             .unwrap();
         ioctl::specify(file.as_fd(), channel as i32).unwrap();
+        // it stays with the channel when a process that had asked for it is killed
+        ioctl::buffer_events(file.as_fd(), 0).unwrap();
         Raw(file)
     }
 

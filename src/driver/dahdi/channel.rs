@@ -62,7 +62,7 @@ pub(super) struct Counters {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hook {
+pub(super) enum HookState {
     OnHook,
     OffHook,
     Ringing,
@@ -77,7 +77,7 @@ pub(super) enum Deferred {
 
 #[derive(Debug)]
 pub(super) struct State {
-    pub hook: Hook,
+    pub hook: HookState,
     /// The kernel sends digits: a `write` would cut them off.
     pub dialling: bool,
     /// The kernel's write queue was emptied, and is to be filled to its usual depth.
@@ -118,7 +118,7 @@ impl Channel {
             dead: AtomicBool::new(false),
             realtime: AtomicBool::new(false),
             state: Mutex::new(State {
-                hook: Hook::OnHook,
+                hook: HookState::OnHook,
                 dialling: false,
                 refill: true,
                 forgive_underruns: Time::ZERO,
@@ -235,7 +235,7 @@ impl Channel {
     }
 
     fn is_off_hook(&self, s: &mut State) {
-        if std::mem::replace(&mut s.hook, Hook::OffHook) == Hook::Ringing {
+        if std::mem::replace(&mut s.hook, HookState::OffHook) == HookState::Ringing {
             s.said.push_back(KernelEvent::RingerOff);
         }
     }
@@ -250,7 +250,7 @@ impl Channel {
         // the kernel empties the buffers of a channel that hangs up
         s.refill = true;
         s.forgive_underruns = now + FORGIVEN;
-        if std::mem::replace(&mut s.hook, Hook::OnHook) == Hook::Ringing {
+        if std::mem::replace(&mut s.hook, HookState::OnHook) == HookState::Ringing {
             s.said.push_back(KernelEvent::RingerOff);
         }
         done.map(drop)
@@ -261,7 +261,7 @@ impl Channel {
         if d.is_zero() || d > MAX_FLASH {
             return Err(PortError::BadOption(format!("a flash lasts from 1 to 5000 ms, not {} ms", d.as_millis())));
         }
-        if s.hook != Hook::OffHook {
+        if s.hook != HookState::OffHook {
             return Err(self.cannot("flash while it is on-hook"));
         }
         self.dialling_ends(s, now);
@@ -291,7 +291,7 @@ impl Channel {
     fn dial(&self, s: &mut State, now: Time, digits: &DialString, method: DialMethod) -> Result<(), PortError> {
         if method == DialMethod::Pulse {
             self.only(PortKind::Fxo, "dial in pulses")?;
-            if s.hook != Hook::OffHook {
+            if s.hook != HookState::OffHook {
                 return Err(self.cannot("dial in pulses while it is on-hook"));
             }
             if digits.digits().any(|d| d.pulses().is_none()) {
@@ -335,7 +335,7 @@ impl Channel {
                 "a ringing cadence is 1 to 8 pairs of on and off, each 1 to 60000 ms".into(),
             ));
         }
-        if s.hook == Hook::OffHook {
+        if s.hook == HookState::OffHook {
             return Err(self.cannot("ring while the line is in use"));
         }
         let mut kernel = ioctl::RingCadence::default();
@@ -352,7 +352,7 @@ impl Channel {
     }
 
     fn is_ringing(&self, s: &mut State) {
-        s.hook = Hook::Ringing;
+        s.hook = HookState::Ringing;
         // the kernel tells of every burst but the first
         s.said.push_back(KernelEvent::RingerOn);
     }
@@ -362,11 +362,11 @@ impl Channel {
         if matches!(s.deferred, Some((Deferred::Ring, _))) {
             s.deferred = None;
         }
-        if s.hook != Hook::Ringing {
+        if s.hook != HookState::Ringing {
             return Ok(());
         }
         self.hook("stop ringing", ioctl::RINGOFF)?;
-        s.hook = Hook::OnHook;
+        s.hook = HookState::OnHook;
         s.said.push_back(KernelEvent::RingerOff);
         Ok(())
     }
@@ -385,7 +385,7 @@ impl Channel {
         }
         let p = ioctl::get_params(self.fd()).map_err(|e| self.failed("open the loop", e))?;
         // without loop current there is nothing to interrupt, and the kernel does not
-        if s.hook != Hook::OffHook || Sense::from_rxhooksig(p.rxhooksig) != Sense::Closed {
+        if s.hook != HookState::OffHook || Sense::from_rxhooksig(p.rxhooksig) != Sense::Closed {
             return Err(self.cannot("open the loop outside of a call"));
         }
         self.on_hook(s, now)?;
@@ -434,7 +434,7 @@ impl Channel {
     /// The telephone answers: no port may ring into an off-hook telephone, and nobody above is quick enough to stop it.
     pub fn ring_trip(&self) {
         let mut s = self.state();
-        if s.hook == Hook::Ringing && self.hook("stop ringing", ioctl::OFFHOOK) == Ok(true) {
+        if s.hook == HookState::Ringing && self.hook("stop ringing", ioctl::OFFHOOK) == Ok(true) {
             self.is_off_hook(&mut s);
         }
         s.deferred = s.deferred.filter(|(what, _)| *what != Deferred::Ring);

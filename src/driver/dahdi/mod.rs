@@ -9,7 +9,14 @@
 //! `ioctl` has the requests, `signal` what their events mean, `audio` blocks and frames, `channel` commands, `card` the
 //! thread.
 //!
-//! **Why a thread in `poll`, and not `AsyncFd`.** {ASYNCFD}
+//! **Why a thread in `poll`, and not `AsyncFd`.** tokio's issue 6632 tells of combined interests that hang on a kernel
+//! module's descriptor. Measured here (tokio 1.54, DAHDI 2.11.1, Linux 6.1, `tests/dahdi_lab/measure.rs`): on a channel
+//! `AsyncFd` works. In ten seconds with 13 events, `READABLE | PRIORITY` gave all 501 blocks and 13 events in 502 wakings,
+//! none missed, none idle; so it does with one read a waking, and `PRIORITY` alone with audio left unread. `WRITABLE` in
+//! the set adds an idle waking to every second block, since the kernel wakes one queue for all and there is always room.
+//! A thread it is all the same: audio must not wait behind whatever else a runtime's worker is doing, a thread can have
+//! real-time priority and a task cannot, the safe constructors of `AsyncFd` are deprecated as unsound, and a thread in
+//! `poll` needs no runtime in the commands that have none.
 //!
 //! **What the kernel does with time.** An off-hook FXO port debounces for 600 ms, a flash in that time is EBUSY; an FXS
 //! port that hangs up in a call opens the loop for 500 ms and is EBUSY for 800 ms. Such commands are taken and done by the
@@ -66,6 +73,26 @@ pub enum EchoCanceller {
     Configured,
     /// This one (`mg2`, `oslec`, `kb1`, `jpah`, `hpec`, or a card's own), of so many taps: 8 to a millisecond.
     Named { name: String, taps: u32 },
+}
+
+/// `default`, `off`, or a name and its taps: `mg2:128`.
+impl std::str::FromStr for EchoCanceller {
+    type Err = PortError;
+
+    fn from_str(text: &str) -> Result<EchoCanceller, PortError> {
+        match text {
+            "default" => Ok(EchoCanceller::Configured),
+            "off" => Ok(EchoCanceller::Off),
+            named => {
+                let (name, taps) = named.split_once(':').unwrap_or((named, "128"));
+                let taps = taps.parse().map_err(|_| {
+                    PortError::BadOption(format!("echo canceller `{}`: write mg2:128", crate::error::printable(named)))
+                })?;
+                check_canceller(name, taps)?;
+                Ok(EchoCanceller::Named { name: name.to_string(), taps })
+            }
+        }
+    }
 }
 
 /// How a channel is opened.
@@ -463,6 +490,8 @@ impl Drop for DahdiPort {
     fn drop(&mut self) {
         // what has been removed cannot be put on-hook, nor need be
         let _ = self.channel.command(Command::OnHook);
+        // the kernel keeps this with the channel, and the next program may not know such events
+        let _ = ioctl::buffer_events(self.channel.fd(), 0);
         if self.hardware_gain {
             for tx in [0, 1] {
                 // it would outlive the process
@@ -493,7 +522,11 @@ fn open_channel(root: &Path, number: u32, port: &str) -> Result<File, PortError>
     };
     let own = own_nodes(root, number).into_iter().find(|n| n.exists());
     match own {
-        Some(node) => options.open(&node).map_err(|e| not_opened(root, number, port, &node, errno_of(&e))),
+        Some(node) => options.open(&node).map_err(|e| match errno_of(&e) {
+            // neither lets us in: the shared one is the one to talk about
+            Errno::EACCES | Errno::EPERM => not_opened(root, number, port, &shared, errno_of(&refused)),
+            errno => not_opened(root, number, port, &node, errno),
+        }),
         None => Err(not_opened(root, number, port, &shared, errno_of(&refused))),
     }
 }

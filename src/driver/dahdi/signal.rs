@@ -233,6 +233,8 @@ impl KernelEvent {
 /// long, so that the transient of hanging up is not: cards report ringing 64 ms after it began, and a transient is over by then.
 const RING_SEEN: Duration = Duration::from_millis(100);
 
+/// A loop that was seen closed this long is off-hook, whatever the kernel has said; its own event comes sooner.
+const CLOSED_SEEN: Duration = Duration::from_millis(100);
 /// How much later than its cause in the state an event may be taken: one round of the card's thread.
 const STATE_BEFORE_EVENT: Duration = Duration::from_millis(60);
 
@@ -249,7 +251,10 @@ pub struct Tracker {
     battery: Option<bool>,
     // FXS
     off_hook: bool,
+    closed: Option<Time>,
     opened: Option<Time>,
+    /// The next pulse digit is none.
+    no_pulse: bool,
     /// When the loop was seen closed again, and how long it had been open: the event may come after the state.
     was_open: Option<(Time, Duration)>,
 }
@@ -265,7 +270,9 @@ impl Tracker {
             ring_gone: None,
             battery: None,
             off_hook: false,
+            closed: None,
             opened: None,
+            no_pulse: false,
             was_open: None,
         }
     }
@@ -326,6 +333,12 @@ impl Tracker {
             }
             (E::RingerOn, PortKind::Fxs) => self.out.push_back(Signal::RingBegin),
             (E::RingerOff, PortKind::Fxs) => self.out.push_back(Signal::RingEnd),
+            // the same in the first 200 ms: taken for the end of a dial pulse, whose digit will follow
+            (E::PulseStart, PortKind::Fxs) if !self.off_hook => {
+                self.no_pulse = true;
+                self.closes();
+            }
+            (E::PulseDigit(_), _) if std::mem::take(&mut self.no_pulse) => {}
             (E::PulseDigit(d), _) => self.out.extend(digit(d).map(Signal::PulseDigit)),
             (E::DtmfDown(d), _) => self.out.extend(digit(d).map(Signal::HardwareDigit)),
             (E::Polarity, _) => self.out.push_back(Signal::Reversal),
@@ -384,10 +397,18 @@ impl Tracker {
 
     fn sense_fxs(&mut self, now: Time, sense: Sense) {
         match sense {
-            Sense::Open if self.off_hook => {
-                self.opened.get_or_insert(now);
+            Sense::Open => {
+                self.closed = None;
+                if self.off_hook {
+                    self.opened.get_or_insert(now);
+                }
             }
             Sense::Closed => {
+                // an off-hook that no event told of: one that was there before the channel was opened
+                let since = *self.closed.get_or_insert(now);
+                if now.since(since) >= CLOSED_SEEN {
+                    self.closes();
+                }
                 if let Some(t) = self.opened.take() {
                     self.was_open = Some((now, now.since(t)));
                 }

@@ -60,7 +60,8 @@ pub struct SimPort {
     card: Card,
     pair: LocalLoop,
     faults: Faults,
-    started: Option<Instant>,
+    /// Real time, or so many times as fast; `None`: virtual.
+    clock: Option<Clock>,
     now: Time,
     unread: VecDeque<Frame>,
     unsent: VecDeque<Frame>,
@@ -70,16 +71,35 @@ pub struct SimPort {
     trace: Vec<Record>,
 }
 
+/// The wall clock, sped up.
+#[derive(Clone, Copy)]
+struct Clock {
+    began: Instant,
+    speed: f64,
+}
+
+impl Clock {
+    fn now(self) -> Time {
+        Time::ZERO + self.began.elapsed().mul_f64(self.speed)
+    }
+
+    /// How long to sleep for so much of the line's time.
+    fn real(self, d: Duration) -> Duration {
+        d.div_f64(self.speed)
+    }
+}
+
 /// What a selector asks for.
 struct Options {
     seed: u64,
     scenario: String,
-    real: bool,
+    /// How fast the wall clock goes; `None`: virtual time.
+    speed: Option<f64>,
     pair: PairOptions,
 }
 
 const KNOWN_OPTIONS: &str =
-    "seed, scenario, clock, loss_db, noise_dbm0, hum_hz, hum_dbm0, echo_loss_db and echo_delay_ms";
+    "seed, scenario, clock, speed, loss_db, noise_dbm0, hum_hz, hum_dbm0, echo_loss_db and echo_delay_ms";
 
 impl SimPort {
     pub fn open(selector: Selector, facts: &Facts) -> Result<SimPort, PortError> {
@@ -93,7 +113,7 @@ impl SimPort {
             return Err(PortError::BadOption(format!("there is no sim/{country}: countries are {}", known.join(", "))));
         };
         let exchange = Exchange::new(country.clone(), &scenario, options.seed);
-        Ok(SimPort::with(selector, exchange, &scenario, options.pair, options.seed, options.real))
+        Ok(SimPort::with(selector, exchange, &scenario, options.pair, options.seed, options.speed))
     }
 
     /// A line of this exchange, in virtual time: for tests with scenarios of their own.
@@ -101,7 +121,7 @@ impl SimPort {
         let exchange = Exchange::new(country.clone(), scenario, seed);
         let query = vec![("seed".into(), seed.to_string()), ("clock".into(), "virtual".into())];
         let selector = Selector::Sim { country: country.code.clone(), query };
-        SimPort::with(selector, exchange, scenario, PairOptions::default(), seed, false)
+        SimPort::with(selector, exchange, scenario, PairOptions::default(), seed, None)
     }
 
     fn with(
@@ -110,7 +130,7 @@ impl SimPort {
         scenario: &Scenario,
         pair: PairOptions,
         seed: u64,
-        real: bool,
+        speed: Option<f64>,
     ) -> SimPort {
         let pair = pair.apply(scenario.pair.apply(Pair::default()));
         SimPort {
@@ -119,7 +139,7 @@ impl SimPort {
             card: Card::new(seed),
             pair: LocalLoop::new(&pair, seed),
             faults: scenario.fault.clone(),
-            started: real.then(Instant::now),
+            clock: speed.map(|speed| Clock { began: Instant::now(), speed }),
             now: Time::ZERO,
             unread: VecDeque::with_capacity(UNREAD_MAX),
             unsent: VecDeque::with_capacity(UNSENT_MAX),
@@ -245,35 +265,28 @@ impl Port for SimPort {
 
     /// Never later than the end of the frame being made: the wall clock runs on, the line waits for its frames.
     fn now(&self) -> Time {
-        match self.started {
-            None => self.now,
-            Some(started) => {
-                let elapsed = Time::ZERO + started.elapsed();
-                elapsed.clamp(self.now, self.now + FRAME)
-            }
-        }
+        self.clock.map_or(self.now, |clock| clock.now().clamp(self.now, self.now + FRAME))
     }
 
     fn wait(&mut self, until: Time) -> Result<(), PortError> {
-        let Some(started) = self.started else {
+        let Some(clock) = self.clock else {
             if until > self.now {
                 self.advance_frame();
             }
             return Ok(());
         };
-        if self.card.has_signals() || !self.unread.is_empty() {
-            // what is there is taken first; a line that nobody reads still runs on
-            if self.unread.len() < UNREAD_MAX && Time::ZERO + started.elapsed() < self.now + FRAME {
-                return Ok(());
-            }
-        }
         let frame_end = self.now + FRAME;
-        let elapsed = Time::ZERO + started.elapsed();
+        // what is there is taken first; a line that nobody reads still runs on
+        let there = self.card.has_signals() || !self.unread.is_empty();
+        if there && self.unread.len() < UNREAD_MAX && clock.now() < frame_end {
+            return Ok(());
+        }
+        let elapsed = clock.now();
         let wake = until.min(frame_end);
         if wake > elapsed {
-            std::thread::sleep(wake.since(elapsed));
+            std::thread::sleep(clock.real(wake.since(elapsed)));
         }
-        if Time::ZERO + started.elapsed() >= frame_end {
+        if clock.now() >= frame_end {
             self.advance_frame();
         }
         Ok(())
@@ -338,7 +351,7 @@ impl Port for SimPort {
 
 impl Options {
     fn parse(query: &[(String, String)]) -> Result<Options, PortError> {
-        let mut o = Options { seed: 1, scenario: "idle".into(), real: true, pair: PairOptions::default() };
+        let mut o = Options { seed: 1, scenario: "idle".into(), speed: Some(1.0), pair: PairOptions::default() };
         for (name, value) in query {
             let bad = |what: &str| PortError::BadOption(format!("`{name}={value}`: {what} is wanted"));
             let decibels = || {
@@ -348,12 +361,14 @@ impl Options {
             match name.as_str() {
                 "seed" => o.seed = value.parse().map_err(|_| bad("a whole number"))?,
                 "scenario" => o.scenario = value.clone(),
-                "clock" => {
-                    o.real = match value.as_str() {
-                        "real" => true,
-                        "virtual" => false,
-                        _ => return Err(bad("`virtual` or `real`")),
-                    }
+                "clock" => match value.as_str() {
+                    "real" => o.speed = o.speed.or(Some(1.0)),
+                    "virtual" => o.speed = None,
+                    _ => return Err(bad("`virtual` or `real`")),
+                },
+                "speed" => {
+                    let v = value.parse::<f64>().ok().filter(|v| (0.1..=200.0).contains(v));
+                    o.speed = Some(v.ok_or_else(|| bad("0.1 to 200 times real time"))?);
                 }
                 "loss_db" => o.pair.loss_db = decibels()?,
                 "noise_dbm0" => o.pair.noise_dbm0 = decibels()?,

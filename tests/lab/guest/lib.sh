@@ -118,13 +118,13 @@ card_in() { labparam remove 0; wait_for 5 test -e "/dev/dahdi/chan/002" && confi
 # the wires' log (labline): "MS LINE PARTY STATE", whoever has the ports open
 wire_clear() { echo >/proc/labline; }
 wire_now() { awk 'NR == 1 { print $2 }' /proc/labline; }
-wire_log() { sed 1d /proc/labline; }
+wire_log() { grep '^[0-9]' /proc/labline; }
 # wire_at LINE "PARTY STATE" [SINCE] - when it last happened, at or after SINCE; false when it did not
 wire_at() { awk -v l="$1" -v s="$2" -v from="${3:-0}" 'NR > 1 && $2 == l && $3 " " $4 == s && $1 >= from { t = $1 } END { if (t == "") exit 1; print t }' /proc/labline; }
 # wire_wait LINE "PARTY STATE" SECONDS [SINCE]
 wire_wait() { wait_for "$3" wire_at "$1" "$2" "${4:-0}"; }
-# wire_is LINE PARTY - its last logged state
-wire_is() { awk -v l="$1" -v p="$2" 'NR > 1 && $2 == l && $3 == p { s = $4 } END { print s }' /proc/labline; }
+# wire_is LINE PARTY - its state now
+wire_is() { sed -n "s/^state $1 .*\b$2=\([a-z]*\).*/\1/p" /proc/labline; }
 # flash_widths LINE - how long the FXO port was on-hook between two off-hooks, in ms, one a line
 flash_widths() { awk -v l="$1" 'NR > 1 && $2 == l && $3 == "fxo" { if ($4 == "offhook" && on) print $1 - on; on = $4 == "onhook" ? $1 : 0 }' /proc/labline; }
 # volts CHANNEL - line voltage in mV as the card measures it

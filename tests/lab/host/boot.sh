@@ -51,6 +51,13 @@ pack_ours() {
 
 # --- one boot -------------------------------------------------------------------------------------
 
+# Seconds of the host that a boot of these scenarios may take: what waits costs little, what computes much.
+boot_limit() {
+    local n limit sum=60
+    for n; do limit=$(header "$(scenario_file "$n")" timeout); sum=$((sum + (${limit:-0} > 180 ? limit / 3 : 60))); done
+    echo "$sum"
+}
+
 # Boot the guest once and run the scenarios in it. A line "NAME ok|FAIL VIRTUAL WALL" per scenario that
 # ended is appended to the boot's .results; a guest that dies leaves the rest out. usage: boot ID NAME...
 boot() {
@@ -65,7 +72,7 @@ boot() {
     # -icount: guest time is counted in instructions and idle time is skipped, so that timing is exact
     # whatever this machine's load, and waiting costs nothing. Always TCG: a /dev/kvm that opens may
     # still be unable to run this kernel.
-    "${HOSTED[@]}" timeout -k 5 "${TIPRING_LAB_TIMEOUT:-$((60 + 60 * $#))}" nice qemu-system-x86_64 \
+    "${HOSTED[@]}" timeout -k 5 "${TIPRING_LAB_TIMEOUT:-$(boot_limit "$@")}" nice qemu-system-x86_64 \
         -L "$HOST/usr/share/qemu" -L "$HOST/usr/share/seabios" -L /usr/share/qemu -L /usr/share/seabios \
         -machine q35 -accel tcg,thread=single -icount "shift=${TIPRING_LAB_SHIFT:-1},sleep=off" -rtc base=2024-01-01,clock=vm \
         -cpu max -smp 1 -m "$memory" -nodefaults -no-user-config -display none -no-reboot -serial stdio \

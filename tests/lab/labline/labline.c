@@ -27,8 +27,9 @@
  *   remove=0       1: the FXO card disappears as a hot-unplugged one does; 0: it is back
  *   battdebounce=64, battalarm=1000, ringdebounce=64, poldebounce=64, hookdebounce=16: ms
  *
- * /proc/labline tells what happened on the wires, whoever has the ports open: a line "now MS", then one
- * line "MS LINE PARTY STATE" per change, oldest first, in a count of 1 ms ticks:
+ * /proc/labline tells what happened on the wires, whoever has the ports open: a line "now MS", a line
+ * "state LINE PARTY=STATE..." for each line, then one line "MS LINE PARTY STATE" per change, oldest
+ * first, in a count of 1 ms ticks:
  *   fxo offhook|onhook            the FXO port's hook relay
  *   fxs idle|active|ring|open     what the FXS port feeds: battery, battery in a call, ringing, nothing
  *   loop closed|open              whether current flows, as the exchange could measure it
@@ -142,12 +143,18 @@ static int log_show(struct seq_file *m, void *v)
 {
 	unsigned long flags;
 	u32 k, end, now;
+	int i;
 
 	spin_lock_irqsave(&wires, flags);
 	end = logged;
 	now = ticks;
 	spin_unlock_irqrestore(&wires, flags);
 	seq_printf(m, "now %u\n", now);
+	for (i = 0; i < lines; i++)
+		seq_printf(m, "state %d fxo=%s fxs=%s loop=%s battery=%s polarity=%s parallel=%s cord=%s\n", i + 1,
+			   L[i].offhook ? "offhook" : "onhook", feed_name(L[i].fxs_tx) + 4, L[i].current_flows ? "closed" : "open",
+			   L[i].fed ? "on" : "off", L[i].reversed ? "reversed" : "normal", L[i].lifted ? "offhook" : "onhook",
+			   L[i].cord ? "in" : "out");
 	for (k = end > LOGN ? end - LOGN : 0; k < end; k++)
 		seq_printf(m, "%u %d %s\n", wire_log[k % LOGN].ms, wire_log[k % LOGN].line, wire_log[k % LOGN].what);
 	return 0;
