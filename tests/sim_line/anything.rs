@@ -83,7 +83,8 @@ proptest! {
             books_are_right(&census, &|| line.story());
         }
         line.on_hook();
-        line.run(4000);
+        // a party to be rung back to us is on hold until our line is free, and then up to five seconds
+        line.run(10_000);
         let census = line.port.exchange().census();
         books_are_right(&census, &|| line.story());
         let ours = |c: &Condition| matches!(c, Condition::Talking(With::Us | With::Both(_)) | Condition::OnHold);

@@ -5,6 +5,7 @@ mod line;
 mod anything;
 mod calls_to_us;
 mod calls_we_make;
+mod every_country;
 mod faults;
 mod on_a_real_port;
 mod recall;

@@ -15,7 +15,6 @@ use crate::driver::{Port, PortError, PortKind};
 use crate::dsp::Frame;
 use crate::event::{Command, Signal};
 use crate::record::{Actor, Record};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// The longest open loop that DAHDI's kewlstart makes.
@@ -23,25 +22,6 @@ const OPEN_LOOP_MAX: Duration = Duration::from_millis(500);
 /// After our own open loop a driver may still tell of the break that it saw.
 const BREAK_IS_OURS: Duration = Duration::from_millis(300);
 const LOOK_ROUND: Duration = Duration::from_millis(50);
-
-/// Serves these ports, each on a thread of its own, until told to stop; a port that fails ends its own service only.
-/// What happens is told as it happens, with the port's name. The first failure is returned when all have ended.
-pub fn serve(
-    offices: Vec<ExchangeOnPort>,
-    stop: &AtomicBool,
-    tell: &(dyn Fn(&str, &Record) + Sync),
-) -> Result<(), PortError> {
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = offices.into_iter().map(|o| scope.spawn(move || o.serve(stop, tell))).collect();
-        let mut first = Ok(());
-        for thread in threads {
-            // a thread ends otherwise only by a panic, which goes on in the thread that asked
-            let ended = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            first = first.and(ended);
-        }
-        first
-    })
-}
 
 pub struct ExchangeOnPort {
     port: Box<dyn Port>,
@@ -88,18 +68,6 @@ impl ExchangeOnPort {
         }
         self.trace.extend(self.exchange.take_trace());
         Ok(())
-    }
-
-    fn serve(mut self, stop: &AtomicBool, tell: &(dyn Fn(&str, &Record) + Sync)) -> Result<(), PortError> {
-        let name = self.port.selector().to_string();
-        let mut served = Ok(());
-        while served.is_ok() && !stop.load(Ordering::Relaxed) {
-            served = self.step();
-            self.take_trace().iter().for_each(|r| tell(&name, r));
-        }
-        self.release();
-        self.take_trace().iter().for_each(|r| tell(&name, r));
-        served
     }
 
     /// What happened since the last call: the exchange's truth.
