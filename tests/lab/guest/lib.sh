@@ -165,6 +165,9 @@ scenario_setup() {
 		modprobe labline lines=$LINES_
 	fi || { fail "loading the modules for $WIRING"; return 1; }
 	configure || { fail "dahdi_cfg"; return 1; }
+	# for programs that run dahdi_cfg themselves
+	cp /lab/$WIRING.conf /tmp/system.conf
+	export TIPRING_IN_LAB=1 TIPRING_LAB_CONF=/tmp/system.conf
 	echo "LAB-DAHDI $(cat /sys/module/dahdi/version) $(awk '
 		/^Span/ { s = s (s ? "; " : "") $3; n = 0 }
 		/^[ \t]+[0-9]+ / { s = s (n++ ? "" : " channels") " " $1; if (n == 1 || $3 != sig) s = s " " $3; sig = $3 }

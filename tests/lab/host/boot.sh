@@ -54,7 +54,7 @@ pack_ours() {
 # Seconds of the host that a boot of these scenarios may take: what waits costs little, what computes much.
 boot_limit() {
     local n limit sum=60
-    for n; do limit=$(header "$(scenario_file "$n")" timeout); sum=$((sum + (${limit:-0} > 180 ? limit / 3 : 60))); done
+    for n; do limit=$(header "$(scenario_file "$n")" timeout); sum=$((sum + (${limit:-0} > 180 ? limit / 2 : 60))); done
     echo "$sum"
 }
 
