@@ -97,6 +97,8 @@ pub struct Manners {
     pub dial_method: crate::event::DialMethod,
     /// The longest silence in the country's ringback: no burst for longer means it has stopped.
     pub ringback_gap: Duration,
+    /// How long the slowest of its busy and reorder tones takes to be recognised: two periods and a margin.
+    pub slowest_refusal: Duration,
     /// The longest silence in its ringing current.
     pub ringing_gap: Duration,
     /// Caller ID comes after the first ring, so answering on the first loses it.
@@ -140,6 +142,7 @@ impl Manners {
             recall_ring_watch: Duration::from_secs(6),
             dial_method: Default::default(),
             ringback_gap: gap(country.tone(ToneKind::Ringback)),
+            slowest_refusal: slowest_refusal(country),
             ringing_gap: offs.max().copied().unwrap_or(Duration::from_secs(4)),
             caller_id_after_first_ring: country
                 .caller_id
@@ -147,6 +150,14 @@ impl Manners {
                 .is_some_and(|c| c.timing == CallerIdTiming::AfterFirstRing),
         }
     }
+}
+
+fn slowest_refusal(country: &Country) -> Duration {
+    let refusals = [ToneKind::Busy, ToneKind::Congestion, ToneKind::NumberUnobtainable];
+    let period = |t: &ToneSpec| t.steps.iter().filter_map(|s| s.lasts).sum::<Duration>();
+    let slowest = refusals.iter().flat_map(|kind| country.tones_of(*kind)).map(period).max().unwrap_or_default();
+    // tone lists know reorder cadences of many seconds; nobody's answer may wait for those
+    (slowest * 2 + Duration::from_millis(700)).clamp(Duration::from_millis(2500), Duration::from_millis(5000))
 }
 
 /// Three widths inside the window: the usual one, then half way to each edge. Never below 80 ms: a break of 60 to 70 ms

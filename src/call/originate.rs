@@ -87,7 +87,7 @@ impl Originate {
                 self.fail(Ending::Glare);
             }
             (State::Dialling, Event::DialDone) => {
-                self.progress = Some(Progress::new(now, self.no_answer_after));
+                self.progress = Some(Progress::new(now, self.no_answer_after, self.manners.slowest_refusal));
                 self.state = State::InProgress;
             }
             (State::InProgress, event) => {

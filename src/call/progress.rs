@@ -51,7 +51,7 @@ enum Timer {
 struct Limits {
     no_answer_after: Duration,
     nothing_heard_after: Duration,
-    /// Two periods of the slowest reorder tone (Sweden: 250/750 ms), in which it would have been recognised.
+    /// In which the slowest refusal would have been recognised.
     after_ringback: Duration,
 }
 
@@ -69,11 +69,12 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub fn new(now: Time, no_answer_after: Duration) -> Progress {
+    /// `slowest_refusal`: how long the slowest of the country's busy and reorder tones takes to be recognised.
+    pub fn new(now: Time, no_answer_after: Duration, slowest_refusal: Duration) -> Progress {
         let limits = Limits {
             no_answer_after,
             nothing_heard_after: Duration::from_secs(20).max(no_answer_after.min(Duration::from_secs(30))),
-            after_ringback: Duration::from_millis(2500),
+            after_ringback: slowest_refusal,
         };
         let mut timers = Timers::new();
         timers.set(Timer::NothingHeard, now + limits.nothing_heard_after);
@@ -145,14 +146,16 @@ impl Progress {
             }
             Heard::Speech { .. } => self.answered(now, Evidence::Speech),
             Heard::Fax { .. } => self.answered(now, Evidence::Fax),
-            // a tone in nobody's plan before any ringback may be a trunk tone on the way; after it, a test line
-            Heard::OtherTone { .. } if self.alerting_since.is_some() => {
+            // a steady tone in nobody's plan: a test line, or somebody who answered before the first ringback was over
+            Heard::OtherTone { .. } => {
                 self.timers.stop(Timer::RingbackStopped);
                 self.timers.set(Timer::OtherTonePersists, now + OTHER_TONE_PERSISTS);
             }
             Heard::OtherToneEnded { .. } if self.timers.is_armed(Timer::OtherTonePersists) => {
                 self.timers.stop(Timer::OtherTonePersists);
-                self.timers.set(Timer::RingbackStopped, now + self.limits.after_ringback);
+                if self.alerting_since.is_some() {
+                    self.timers.set(Timer::RingbackStopped, now + self.limits.after_ringback);
+                }
             }
             _ => {}
         }
@@ -185,7 +188,7 @@ mod tests {
     }
 
     fn run(events: &[(u64, Event)], until_ms: u64) -> Vec<Progressed> {
-        let mut p = Progress::new(Time::ZERO, Duration::from_secs(30));
+        let mut p = Progress::new(Time::ZERO, Duration::from_secs(30), Duration::from_millis(2500));
         let mut out = Vec::new();
         let mut pending = events.iter().peekable();
         for ms in (0..until_ms).step_by(20) {

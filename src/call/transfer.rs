@@ -125,6 +125,10 @@ pub struct Transfer {
     width: usize,
     width_taken: Option<usize>,
     back_attempts: u32,
+    /// Flashes of a known width that brought no recall tone, one after the other.
+    unanswered: u32,
+    /// A steady sound that no exchange makes: somebody is there.
+    strange_tone: bool,
     last_heard: Option<ToneKind>,
     progress: Option<Progress>,
     out: Outbox<Transferred>,
@@ -142,6 +146,7 @@ const CONFIRM: Duration = Duration::from_millis(1200);
 /// No tone for this long on the way back: slower than the slowest cadence of busy and reorder (Sweden: 1 s).
 const NO_TONE: Duration = Duration::from_millis(2500);
 const BACK_ATTEMPTS: u32 = 4;
+const UNANSWERED_MAX: u32 = 3;
 
 impl Transfer {
     pub fn new(now: Time, plan: TransferPlan, manners: Manners) -> Transfer {
@@ -152,6 +157,8 @@ impl Transfer {
             width: 0,
             width_taken: None,
             back_attempts: 0,
+            unanswered: 0,
+            strange_tone: false,
             last_heard: None,
             progress: None,
             out: Outbox::default(),
@@ -183,7 +190,7 @@ impl Transfer {
             State::Flashing(why) if *event == Event::FlashDone => self.flashed(now, why),
             State::Listening(why) => self.listening(now, why, event),
             State::Dialling if *event == Event::DialDone => {
-                self.progress = Some(Progress::new(now, self.plan.no_answer_after));
+                self.progress = Some(Progress::new(now, self.plan.no_answer_after, self.manners.slowest_refusal));
                 self.state = State::Consulting;
             }
             State::Consulting => {
@@ -218,7 +225,10 @@ impl Transfer {
                 }
                 (Timer::Confirmed, State::Confirming) => self.complete(now),
                 (Timer::Confirmed, State::CompletionHeard) => self.leave(now, "nothing"),
-                (Timer::NoToneHeard, State::ProvingCaller) => self.caller_back(now, Evidence::NoTone),
+                (Timer::NoToneHeard, State::ProvingCaller) => {
+                    let evidence = if self.strange_tone { Evidence::OtherTone } else { Evidence::NoTone };
+                    self.caller_back(now, evidence);
+                }
                 (Timer::Settled, State::AnsweringRecall) => self.prove_caller(now),
                 (Timer::NoRecallRing, State::Watching) => {
                     self.state = State::CheckingIdle;
@@ -281,7 +291,8 @@ impl Transfer {
     fn listening(&mut self, now: Time, why: Why, event: &Event) {
         let Event::Heard(Heard::Tone { tone, .. }) = event else { return };
         if why == Why::Consult && tone.kind.is_dial_tone() && self.timers.is_armed(Timer::NoRecallTone) {
-            self.width_taken = Some(self.width);
+            self.width_taken = Some(self.width_taken.unwrap_or(self.width));
+            self.unanswered = 0;
             self.timers.stop_all();
             self.timers.set(Timer::SendDigits, now + RECEIVER_READY);
             let ms = self.flash_width().as_millis() as u64;
@@ -292,14 +303,24 @@ impl Transfer {
     fn no_recall_tone(&mut self, now: Time) {
         let ms = self.flash_width().as_millis() as u64;
         self.out.tell(Step::new(now, "flash").ms(ms).heard("no recall tone"));
-        self.width += 1;
-        if self.width_taken.is_none() && self.width < self.manners.flash_widths.len() {
+        if self.width_taken.is_none() {
+            self.width += 1;
+            if self.width < self.manners.flash_widths.len() {
+                self.settle(now, Why::Consult);
+            } else {
+                self.end(Transferred::FlashUnanswered);
+            }
+            return;
+        }
+        // This exchange takes this width. Where the flash back had made a three-way call with the failed leg, this one
+        // has dropped that leg (Asterisk does so, and the three-way service of North America): the next one recalls.
+        self.unanswered += 1;
+        if self.unanswered < UNANSWERED_MAX {
             self.settle(now, Why::Consult);
-        } else if self.width_taken.is_some() {
-            // this exchange took a flash of this width before: something changed; make sure of the caller
-            self.go_back(now);
         } else {
-            self.end(Transferred::FlashUnanswered);
+            self.unanswered = 0;
+            self.back_attempts = 0;
+            self.prove_caller(now);
         }
     }
 
@@ -448,6 +469,7 @@ impl Transfer {
 
     fn prove_caller(&mut self, now: Time) {
         self.state = State::ProvingCaller;
+        self.strange_tone = false;
         self.timers.stop_all();
         // after ringback a silence may be its pause, not the caller's
         let listen = if self.last_heard == Some(ToneKind::Ringback) {
@@ -465,6 +487,7 @@ impl Transfer {
                 self.out.tell(Step::new(now, "back").heard("forward disconnect").result("caller hung up"));
                 self.end(Transferred::CallerGone);
             }
+            Event::Heard(Heard::OtherTone { .. }) => self.strange_tone = true,
             Event::Heard(Heard::Tone { tone, .. }) if tone.is(ToneKind::CallWaiting) => {}
             Event::Heard(Heard::Tone { tone, .. }) => {
                 self.back_attempts += 1;

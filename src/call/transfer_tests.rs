@@ -26,6 +26,7 @@ fn manners() -> Manners {
         recall_ring_watch: Duration::from_secs(6),
         dial_method: Default::default(),
         ringback_gap: Duration::from_secs(4),
+        slowest_refusal: Duration::from_millis(2500),
         ringing_gap: Duration::from_secs(4),
         caller_id_after_first_ring: true,
     }
@@ -211,6 +212,27 @@ fn the_width_that_the_exchange_took_is_used_from_then_on() {
     let run = run(&["5550101"], true, manners(), exchange);
     let last = run.actions.iter().rev().find(|a| matches!(a, Action::Flash(_)));
     assert_eq!(last, Some(&Action::Flash(Duration::from_millis(850))));
+}
+
+#[test]
+fn a_three_way_call_with_the_failed_leg_is_taken_apart_before_the_next_target() {
+    // as Asterisk does it: the flash back conferences the busy leg, the next flash drops it, the one after recalls
+    let exchange = Exchange {
+        flash: [recall(), caller_speaks(), caller_speaks(), recall()].into(),
+        dial: [busy(), answers()].into(),
+        off_hook: [dial_tone()].into(),
+        ..Default::default()
+    };
+    let run = run(&["5550101", "5550100"], true, manners(), exchange);
+    assert!(matches!(run.result, Transferred::Completed { target: 1, .. }), "{:#?}", run.steps);
+}
+
+#[test]
+fn a_caller_who_plays_a_tone_is_told_from_silence() {
+    let plays = vec![(400, Event::Heard(Heard::OtherTone { hz: 1004, since: Time::ZERO }))];
+    let exchange = Exchange { flash: [recall(), plays].into(), dial: [busy()].into(), ..Default::default() };
+    let run = run(&["5550101"], true, manners(), exchange);
+    assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::OtherTone });
 }
 
 #[test]
