@@ -5,6 +5,7 @@
 
 pub mod dahdi;
 pub mod discover;
+pub mod ports;
 pub mod sim;
 
 use crate::clock::Time;
@@ -76,6 +77,32 @@ pub trait Port: Send {
     /// Lines of the other side's truth since the last call: only the simulator knows any.
     fn take_trace(&mut self) -> Vec<crate::record::Record> {
         Vec::new()
+    }
+}
+
+/// Opens a port by its name.
+pub fn open(
+    selector: &Selector,
+    facts: &crate::facts::Facts,
+    line: Option<&crate::config::LineConfig>,
+) -> Result<Box<dyn Port>, PortError> {
+    match selector {
+        Selector::Sim { .. } => Ok(Box::new(sim::SimPort::open(selector.clone(), facts)?)),
+        Selector::Dahdi(channel) => {
+            let mut options = dahdi::OpenOptions::default();
+            if let Some(line) = line {
+                options.receive_gain_db = line.rx_gain_db.unwrap_or(0.0);
+                options.transmit_gain_db = line.tx_gain_db.unwrap_or(0.0);
+                if let Some(text) = &line.echo_canceller {
+                    options.echo_canceller = text.parse()?;
+                }
+            }
+            Ok(Box::new(dahdi::DahdiPort::open(*channel, &options)?))
+        }
+        Selector::Modem(_) => Err(PortError::Unsupported {
+            port: selector.to_string(),
+            what: "be opened: modems are not driven yet".into(),
+        }),
     }
 }
 
@@ -173,11 +200,17 @@ pub enum PortError {
     Io { port: String, what: String, errno: String },
     #[error("{0}")]
     BadOption(String),
+    /// A simulated line's scenario, with its own three lines.
+    #[error("{}", .0.why)]
+    Scenario(Box<Error>),
 }
 
 impl PortError {
     /// The three lines for the user.
     pub fn explain(&self, port: &str) -> Error {
+        if let PortError::Scenario(error) = self {
+            return (**error).clone();
+        }
         let what = format!("cannot use port {port}");
         let why = self.to_string();
         let (exit, next) = match self {
@@ -204,7 +237,9 @@ impl PortError {
                 (Exit::Port, "`tipring lines` shows what each port can do; choose another".into())
             }
             PortError::Io { .. } => (Exit::Port, "look at `dmesg` for the driver's own words".into()),
-            PortError::BadOption(_) => (Exit::Usage, "see `tipring help lines` for how ports are written".into()),
+            PortError::BadOption(_) | PortError::Scenario(_) => {
+                (Exit::Usage, "see `tipring help lines` for how ports are written".into())
+            }
         };
         Error::new(exit, what, why, next)
     }

@@ -248,3 +248,16 @@ fn dtmf_digits(id: &CallerId, start: Digit, end: Digit) -> DialString {
 fn dtmf_timing(level_dbm0: f32) -> DtmfTiming {
     DtmfTiming { on: Duration::from_millis(70), off: Duration::from_millis(70), level_dbm0, ..DtmfTiming::default() }
 }
+
+pub enum Received {
+    CallerId(CallerId),
+    Garbled(Vec<u8>),
+}
+#[derive(Default)]
+pub struct Receiver;
+impl Receiver {
+    pub fn new() -> Receiver {
+        Receiver
+    }
+    pub fn feed(&mut self, _s: &[i16], _out: &mut Vec<Received>) {}
+}

@@ -11,13 +11,23 @@
 pub mod level;
 pub mod oscillator;
 
-pub mod g711;
-
 pub mod caller_id;
 pub mod dtmf;
+pub mod ear;
 pub mod fsk;
+pub mod g711;
 pub mod tone;
 pub mod voice;
+
+mod burst;
+mod cadence;
+mod filter;
+mod front;
+mod sound;
+mod spectrum;
+mod speech;
+
+pub mod ear;
 
 /// Samples of one frame: 20 ms at 8 kHz.
 pub const FRAME_SAMPLES: usize = 160;

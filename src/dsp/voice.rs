@@ -20,7 +20,7 @@ const VOWELS: [[f32; 3]; 8] = [
 ];
 const BANDWIDTH_HZ: [f32; 3] = [60.0, 90.0, 130.0];
 /// What the resonances take from the excitation, on the average over speakers.
-const MAKE_UP_DB: f32 = 16.2;
+const MAKE_UP_DB: f32 = 13.5;
 /// Formants and pitch move this often.
 const STEP_SAMPLES: u32 = 40;
 
@@ -34,6 +34,8 @@ pub struct Speech {
     tract: f32,
     tempo: u32,
     formants: [Resonator; 3],
+    /// The fundamental, which is strong in every voice.
+    voice_bar: Resonator,
     target: [f32; 3],
     now: [f32; 3],
     phase: u32,
@@ -48,6 +50,8 @@ pub struct Speech {
     syllables: u32,
     until_step: u32,
     inflection: f32,
+    /// The voice rises or falls through a vowel.
+    glide: f32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +77,7 @@ impl Speech {
             tract,
             tempo,
             formants: [Resonator::default(); 3],
+            voice_bar: Resonator::default(),
             target: VOWELS[4],
             now: VOWELS[4],
             phase: 0,
@@ -87,6 +92,7 @@ impl Speech {
             syllables: 0,
             until_step: 0,
             inflection: 0.0,
+            glide: 0.0,
         };
         speech.next_part();
         speech
@@ -122,6 +128,7 @@ impl Speech {
                 self.syllables = self.syllables.saturating_sub(1);
                 self.target = VOWELS[r.below(VOWELS.len() as u32) as usize].map(|f| f * self.tract);
                 self.inflection = 0.85 + 0.35 * r.unit();
+                self.glide = 0.012 * (r.unit() - 0.6);
                 (self.voicing_target, self.hiss_target) = (0.6 + 0.5 * r.unit(), 0.01);
             }
         }
@@ -129,8 +136,10 @@ impl Speech {
 
     /// Moves pitch, formants and loudness a little towards where they are going.
     fn step(&mut self, sine: Sine) {
-        let jitter = 1.0 + 0.02 * (self.random.unit() - 0.5);
-        let wanted = self.pitch_hz * self.inflection.max(0.5) * jitter;
+        let jitter = 1.0 + 0.03 * (self.random.unit() - 0.5);
+        self.inflection *= 1.0 + self.glide;
+        self.voice_bar.tune(self.pitch_hz * 1.2, 150.0, sine);
+        let wanted = self.pitch_hz * self.inflection.clamp(0.6, 1.6) * jitter;
         self.phase_step = phase_step(wanted);
         self.voicing += 0.25 * (self.voicing_target - self.voicing);
         self.hiss += 0.4 * (self.hiss_target - self.hiss);
@@ -159,7 +168,7 @@ impl Speech {
         let noise = self.random.unit() - 0.5;
         let voiced = self.glottis * self.voicing * 8.0;
         let excitation = voiced + noise * self.hiss;
-        let mut sound = 0.0;
+        let mut sound = 0.2 * self.voice_bar.pass(voiced);
         for (f, weight) in self.formants.iter_mut().zip([1.0, 0.6, 0.35]) {
             sound += weight * f.pass(excitation);
         }

@@ -1,7 +1,18 @@
 //! Facts about the world: tones, ringing, recall windows, caller ID, dialling of each country, with their sources.
 //!
-//! The records live in `src/data/*.toml`, are embedded in the binary, and can be overridden by a user's own file.
-//! Unknown is absent, never guessed; `Confidence` says how well a thing is known.
+//! The records live in `src/data/countries/*.toml`, are embedded in the binary, and can be overridden by a user's own
+//! file. Unknown is absent, never guessed; `Confidence` says how well a thing is known.
+
+mod embedded;
+mod error;
+mod load;
+pub mod notation;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+pub use error::FactsError;
+pub use load::Facts;
 
 use crate::event::{CallerIdFormat, ToneKind};
 use serde::{Deserialize, Serialize};

@@ -75,6 +75,26 @@ pub enum EchoCanceller {
     Named { name: String, taps: u32 },
 }
 
+/// `default`, `off`, or a name and its taps: `mg2:128`.
+impl std::str::FromStr for EchoCanceller {
+    type Err = PortError;
+
+    fn from_str(text: &str) -> Result<EchoCanceller, PortError> {
+        match text {
+            "default" => Ok(EchoCanceller::Configured),
+            "off" => Ok(EchoCanceller::Off),
+            named => {
+                let (name, taps) = named.split_once(':').unwrap_or((named, "128"));
+                let taps = taps.parse().map_err(|_| {
+                    PortError::BadOption(format!("echo canceller `{}`: write mg2:128", crate::error::printable(named)))
+                })?;
+                check_canceller(name, taps)?;
+                Ok(EchoCanceller::Named { name: name.to_string(), taps })
+            }
+        }
+    }
+}
+
 /// How a channel is opened.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OpenOptions {

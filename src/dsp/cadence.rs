@@ -1,0 +1,489 @@
+//! Bursts and gaps → the name of a tone, as soon as no other tone of the country fits.
+//!
+//! ```text
+//!   ▇▇▇▇▇▇▇▇▇▇▇▇________________________▇▇▇▇▇▇▇▇▇▇▇▇____   ringback: after its first burst
+//!   ▇▇▇▇____▇▇▇▇____▇▇▇▇____                               busy: after two periods, when no longer pattern is left
+//!   ▇_▇_▇_▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇                               recall dial tone: when the fourth burst goes on
+//! ```
+//!
+//! Every burst starts a hypothesis for every tone, and for every place in its cadence where it could be; each edge and the
+//! passing of time kill those that do not fit (E.180 allows 10 % of most durations; we allow 15 % and 15 ms). The oldest
+//! hypothesis that has seen enough is named when all others as old as it are dead, or cannot be told from it in this
+//! country: then the other is named too. A dial tone of the frequency of ringback is not named before it has lasted longer
+//! than a burst of ringback may.
+
+use super::sound::{SoundSet, Sounds};
+use crate::clock::Time;
+use crate::event::{Heard, Tone, ToneKind};
+use crate::facts::{ToneSpec, ToneStep};
+use std::time::Duration;
+
+/// Off by more than this share of a duration, and [`TOLERANCE`] more, is another cadence.
+const TOLERANCE_SHARE: f32 = 0.15;
+const TOLERANCE: Duration = Duration::from_millis(15);
+/// Segments of special information tones may be 70 ms off (E.180).
+const SIT_TOLERANCE: Duration = Duration::from_millis(85);
+/// Between two sounds that follow each other there may be such a gap.
+const JOIN: Duration = Duration::from_millis(60);
+/// A tone without cadence is believed after this long; after bursts that announced it, sooner.
+const STEADY: Duration = Duration::from_millis(350);
+const STEADY_AFTER_INTRO: Duration = Duration::from_millis(180);
+/// Cadences shorter than this are believed after two periods.
+const SHORT_PERIOD: Duration = Duration::from_millis(2000);
+/// A tone that is played once is named when nothing has followed it for so long.
+const DONE: Duration = Duration::from_millis(60);
+/// An edge is known so much later, at most.
+const LAG: Duration = Duration::from_millis(40);
+/// Bursts at most this far apart began together.
+const TOGETHER: Duration = Duration::from_millis(60);
+/// When two tones fit for so long, the better one is named, and the other with it.
+const PATIENCE: Duration = Duration::from_millis(8000);
+
+#[derive(Clone, Debug)]
+struct Element {
+    /// Empty: a gap.
+    sounds: SoundSet,
+    nominal: Duration,
+    min: Duration,
+    max: Duration,
+}
+
+impl Element {
+    fn is_gap(&self) -> bool {
+        self.sounds.is_empty()
+    }
+
+    fn is_endless(&self) -> bool {
+        self.max == Duration::MAX
+    }
+
+    fn allows(&self, d: Duration) -> bool {
+        self.min <= d && d <= self.max
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Pattern {
+    kind: ToneKind,
+    elements: Vec<Element>,
+    /// Where it goes on after the last element.
+    repeats_from: Option<usize>,
+    /// Bursts that must have been heard whole.
+    bursts_needed: u32,
+    /// Patterns of other kinds that nobody can tell from this one.
+    same_as: Vec<usize>,
+}
+
+/// One tone that it might be, and how far it has come.
+#[derive(Clone, Copy, Debug)]
+struct Hypothesis {
+    pattern: usize,
+    /// The element that is on now; the number of elements: all is over.
+    element: usize,
+    began: Time,
+    element_began: Time,
+    last_burst_ended: Time,
+    /// The first burst may have begun before we listened.
+    partial: bool,
+    bursts: u32,
+    measured: u32,
+    /// Sum of relative deviations.
+    error: f32,
+}
+
+impl Hypothesis {
+    fn mean_error(&self) -> f32 {
+        if self.measured == 0 { 0.0 } else { self.error / self.measured as f32 }
+    }
+}
+
+/// Names the tones of one country from their bursts.
+#[derive(Clone, Debug)]
+pub struct Recogniser {
+    patterns: Vec<Pattern>,
+    hypotheses: Vec<Hypothesis>,
+    /// What was named, and the pattern that keeps it alive.
+    named: Option<(Tone, usize)>,
+    burst: bool,
+}
+
+impl Recogniser {
+    /// `shortest_gap`: what is shorter cannot be heard as a gap.
+    pub fn new(tones: &[ToneSpec], sounds: &mut Sounds, shortest_gap: Duration) -> Recogniser {
+        let mut patterns: Vec<Pattern> = tones.iter().filter_map(|t| Pattern::new(t, sounds, shortest_gap)).collect();
+        // in the order of the kinds, so that the commoner tone is the first named of two that are the same
+        patterns.sort_by_key(|p| p.kind);
+        for i in 0..patterns.len() {
+            patterns[i].same_as = (0..patterns.len())
+                .filter(|&j| patterns[j].kind != patterns[i].kind && patterns[i].is_like(&patterns[j]))
+                .collect();
+        }
+        let most = patterns.iter().map(|p| p.elements.len()).sum::<usize>() * 2;
+        Recogniser { patterns, hypotheses: Vec::with_capacity(most), named: None, burst: false }
+    }
+
+    /// Something is being followed: gaps may be told from bursts by the level of what was heard.
+    pub fn is_following(&self) -> bool {
+        !self.hypotheses.is_empty()
+    }
+
+    /// A tone is named, and it is in its gap or sounding.
+    pub fn named(&self) -> Option<Tone> {
+        self.named.map(|(tone, _)| tone)
+    }
+
+    /// A burst began. `partial`: it may have begun earlier, unheard.
+    pub fn burst_began(&mut self, at: Time, partial: bool, out: &mut Vec<Heard>) {
+        self.burst = true;
+        let patterns = &self.patterns;
+        self.hypotheses.retain_mut(|h| {
+            let pattern = &patterns[h.pattern];
+            let Some(gap) = pattern.elements.get(h.element).filter(|e| e.is_gap()) else {
+                return false;
+            };
+            let lasted = at.since(h.element_began);
+            if !gap.allows(lasted) {
+                return false;
+            }
+            h.deviate(gap, lasted);
+            match pattern.next(h.element) {
+                Some(next) => {
+                    h.element = next;
+                    h.element_began = at;
+                    true
+                }
+                None => false,
+            }
+        });
+        for (index, pattern) in self.patterns.iter().enumerate() {
+            let intro = pattern.repeats_from.unwrap_or(0);
+            for (e, element) in pattern.elements.iter().enumerate() {
+                // an announced tone is known by its announcement, one that is played once by its beginning
+                let may_begin =
+                    if intro > 0 || pattern.repeats_from.is_none() { e == 0 || (partial && e < intro) } else { true };
+                let known = self.hypotheses.iter().any(|h| h.pattern == index && h.element == e);
+                if may_begin && !element.is_gap() && !known && self.hypotheses.len() < self.hypotheses.capacity() {
+                    self.hypotheses.push(Hypothesis {
+                        pattern: index,
+                        element: e,
+                        began: at,
+                        element_began: at,
+                        last_burst_ended: at,
+                        partial,
+                        bursts: 0,
+                        measured: 0,
+                        error: 0.0,
+                    });
+                }
+            }
+        }
+        self.judge(at, out);
+    }
+
+    /// The burst that is on can only be one of these sounds.
+    pub fn burst_is(&mut self, sounds: SoundSet, now: Time, out: &mut Vec<Heard>) {
+        let patterns = &self.patterns;
+        let named = self.named.map(|(_, pattern)| pattern);
+        let mut ended_at = now;
+        self.hypotheses.retain(|h| {
+            let fits = patterns[h.pattern].elements.get(h.element).is_some_and(|e| e.sounds.meets(sounds));
+            if !fits && named == Some(h.pattern) && h.bursts > 0 {
+                ended_at = h.last_burst_ended;
+            }
+            fits
+        });
+        self.settle(now, ended_at, out);
+    }
+
+    /// The burst that was on is over.
+    pub fn burst_ended(&mut self, at: Time, out: &mut Vec<Heard>) {
+        self.burst = false;
+        let patterns = &self.patterns;
+        self.hypotheses.retain_mut(|h| {
+            let pattern = &patterns[h.pattern];
+            let element = &pattern.elements[h.element];
+            let lasted = at.since(h.element_began);
+            h.last_burst_ended = at;
+            if element.is_endless() || lasted > element.max || (lasted < element.min && !h.partial) {
+                return false;
+            }
+            if lasted >= element.min {
+                h.bursts += 1;
+                h.deviate(element, lasted);
+            }
+            h.partial = false;
+            h.element = pattern.next(h.element).unwrap_or(pattern.elements.len());
+            h.element_began = at;
+            true
+        });
+        self.settle(at, at, out);
+    }
+
+    /// Something else is heard, in place of a burst or of a gap. `at`: when the last that fitted was.
+    pub fn interrupted(&mut self, at: Time, out: &mut Vec<Heard>) {
+        let at = match self.named {
+            Some((_, pattern)) if !self.burst => {
+                self.hypotheses.iter().find(|h| h.pattern == pattern).map_or(at, |h| h.last_burst_ended)
+            }
+            _ => at,
+        };
+        self.hypotheses.clear();
+        self.settle(at, at, out);
+        self.burst = false;
+    }
+
+    /// Time passes.
+    pub fn pass(&mut self, now: Time, out: &mut Vec<Heard>) {
+        let patterns = &self.patterns;
+        let mut ended_at = now;
+        let named = self.named.map(|(_, pattern)| pattern);
+        self.hypotheses.retain(|h| {
+            let pattern = &patterns[h.pattern];
+            let lasted = now.since(h.element_began);
+            let alive = match pattern.elements.get(h.element) {
+                Some(element) => lasted <= element.max.saturating_add(LAG),
+                None => lasted <= 2 * DONE,
+            };
+            if !alive && named == Some(h.pattern) {
+                ended_at = h.last_burst_ended;
+            }
+            alive
+        });
+        self.settle(now, ended_at, out);
+    }
+
+    /// Forgets everything, and says nothing about it.
+    pub fn reset(&mut self) {
+        self.hypotheses.clear();
+        self.named = None;
+        self.burst = false;
+    }
+
+    /// Ends what was named when nothing keeps it alive, then looks for a new name.
+    fn settle(&mut self, now: Time, ended_at: Time, out: &mut Vec<Heard>) {
+        if let Some((tone, pattern)) = self.named
+            && !self.hypotheses.iter().any(|h| h.pattern == pattern)
+        {
+            // another record of the same tone may fit what follows (a second cadence of the same country)
+            match self.hypotheses.iter().find(|h| self.patterns[h.pattern].kind == tone.kind && h.bursts > 0) {
+                Some(h) => self.named = Some((tone, h.pattern)),
+                None => {
+                    self.named = None;
+                    // its last bursts are spoken for: they are not the beginning of another tone
+                    self.hypotheses.retain(|h| h.began >= ended_at);
+                    out.push(Heard::ToneEnded { tone, at: ended_at });
+                }
+            }
+        }
+        self.judge(now, out);
+    }
+
+    fn judge(&mut self, now: Time, out: &mut Vec<Heard>) {
+        if self.named.is_some() {
+            return;
+        }
+        let ready = self.hypotheses.iter().filter(|h| self.is_ready(h, now));
+        let order = |a: &&Hypothesis, b: &&Hypothesis| {
+            (a.began.cmp(&b.began)).then(a.mean_error().total_cmp(&b.mean_error())).then(a.pattern.cmp(&b.pattern))
+        };
+        let Some(best) = ready.min_by(order).copied() else {
+            return;
+        };
+        let pattern = &self.patterns[best.pattern];
+        let patient = now.since(best.began) < PATIENCE;
+        let mut or = None;
+        for rival in self.hypotheses.iter().filter(|r| self.patterns[r.pattern].kind != pattern.kind) {
+            if rival.began > best.began + TOGETHER || self.is_worse(rival, &best) {
+                continue;
+            }
+            if !pattern.same_as.contains(&rival.pattern) && patient {
+                return;
+            }
+            let kind = self.patterns[rival.pattern].kind;
+            or = Some(or.map_or(kind, |k: ToneKind| k.min(kind)));
+        }
+        let (kind, or) = match or {
+            Some(other) if other < pattern.kind => (other, Some(pattern.kind)),
+            or => (pattern.kind, or),
+        };
+        let tone = Tone { kind, or };
+        out.push(Heard::Tone { tone, since: best.began });
+        if pattern.elements.len() == best.element {
+            out.push(Heard::ToneEnded { tone, at: best.last_burst_ended });
+            self.hypotheses.clear();
+        } else {
+            self.named = Some((tone, best.pattern));
+        }
+    }
+
+    /// It has seen enough to be believed, were it alone.
+    fn is_ready(&self, h: &Hypothesis, now: Time) -> bool {
+        let pattern = &self.patterns[h.pattern];
+        match pattern.elements.get(h.element) {
+            Some(element) if element.is_endless() => {
+                let needed = if h.bursts > 0 { STEADY_AFTER_INTRO } else { STEADY };
+                now.since(h.element_began) >= needed
+            }
+            Some(_) => pattern.repeats_from.is_some() && h.bursts >= pattern.bursts_needed,
+            None => now.since(h.element_began) >= DONE,
+        }
+    }
+
+    /// The durations fit it so much less that it needs no more patience.
+    fn is_worse(&self, rival: &Hypothesis, best: &Hypothesis) -> bool {
+        rival.measured >= 2 && best.measured >= 2 && rival.mean_error() > best.mean_error() + 0.07
+    }
+}
+
+impl Hypothesis {
+    fn deviate(&mut self, element: &Element, lasted: Duration) {
+        if element.nominal > JOIN {
+            self.measured += 1;
+            self.error += (lasted.as_secs_f32() / element.nominal.as_secs_f32() - 1.0).abs();
+        }
+    }
+}
+
+impl Pattern {
+    fn new(spec: &ToneSpec, sounds: &mut Sounds, shortest_gap: Duration) -> Option<Pattern> {
+        let mut make = |steps: &[ToneStep]| -> Vec<(SoundSet, Option<Duration>)> {
+            steps
+                .iter()
+                .filter(|s| s.lasts != Some(Duration::ZERO))
+                .map(|s| (sounds.add(spec, &s.sound), s.lasts))
+                .collect()
+        };
+        let mut intro = merged(make(&spec.intro), shortest_gap);
+        let mut steps = merged(make(&spec.steps), shortest_gap);
+        // a loop of one sound is that sound without end
+        if spec.repeats && steps.len() == 1 {
+            steps[0].1 = None;
+        }
+        let mut repeats = spec.repeats && !steps.is_empty();
+        if repeats && steps.last().is_some_and(|s| s.1.is_none()) {
+            // what never ends is the last thing that there is
+            intro = merged(intro.into_iter().chain(steps.drain(..)).collect(), shortest_gap);
+            repeats = false;
+        }
+        let repeats_from = intro.len();
+        let mut all: Vec<(SoundSet, Option<Duration>)> = intro.into_iter().chain(steps).collect();
+        let is_gap = |s: &(SoundSet, Option<Duration>)| s.0.is_empty();
+        if !repeats {
+            while all.last().is_some_and(is_gap) {
+                all.pop();
+            }
+        }
+        if all.first().is_some_and(is_gap) && !repeats {
+            all.remove(0);
+        }
+        if !all.iter().any(|s| !is_gap(s)) {
+            return None;
+        }
+        let mut elements = Vec::new();
+        let mut first_of_loop = 0;
+        for (i, (set, lasts)) in all.iter().enumerate() {
+            if i == repeats_from {
+                first_of_loop = elements.len();
+            }
+            elements.push(element(spec.kind, *set, *lasts));
+            let next = all.get(i + 1).or_else(|| if repeats { all.get(repeats_from) } else { None });
+            if !set.is_empty() && next.is_some_and(|n| !is_gap(n)) {
+                let join = Element { sounds: SoundSet::NONE, nominal: Duration::ZERO, min: Duration::ZERO, max: JOIN };
+                elements.push(join);
+            }
+        }
+        let looped = &elements[if repeats { first_of_loop } else { 0 }..];
+        let bursts = looped.iter().filter(|e| !e.is_gap()).count() as u32;
+        let period: Duration = looped.iter().map(|e| e.nominal).sum();
+        let bursts_needed = match spec.kind {
+            ToneKind::Sit => bursts,
+            ToneKind::Busy
+            | ToneKind::Congestion
+            | ToneKind::Disconnect
+            | ToneKind::NumberUnobtainable
+            | ToneKind::Howler
+                if period <= SHORT_PERIOD =>
+            {
+                2 * bursts
+            }
+            _ if period < SHORT_PERIOD / 2 => 2 * bursts,
+            _ => 1,
+        };
+        let repeats_from = repeats.then_some(first_of_loop);
+        Some(Pattern { kind: spec.kind, elements, repeats_from, bursts_needed, same_as: Vec::new() })
+    }
+
+    fn next(&self, element: usize) -> Option<usize> {
+        if element + 1 < self.elements.len() { Some(element + 1) } else { self.repeats_from }
+    }
+
+    /// Heard long enough, the one cannot be told from the other: somewhere in the other's cadence this one fits in for good.
+    fn is_like(&self, other: &Pattern) -> bool {
+        let intro = |p: &Pattern| p.repeats_from.is_none_or(|from| from > 0);
+        let starts = if intro(self) || intro(other) { 1 } else { other.elements.len() };
+        (0..starts).any(|start| {
+            let (mut a, mut b) = (Some(0), Some(start));
+            for _ in 0..2 * (self.elements.len() + other.elements.len()) {
+                match (a, b) {
+                    (Some(i), Some(j)) => {
+                        let (x, y) = (&self.elements[i], &other.elements[j]);
+                        if !x.is_like(y) {
+                            return false;
+                        }
+                        if x.is_endless() {
+                            return true;
+                        }
+                        (a, b) = (self.next(i), other.next(j));
+                    }
+                    (None, None) => return true,
+                    _ => return false,
+                }
+            }
+            true
+        })
+    }
+}
+
+impl Element {
+    fn is_like(&self, other: &Element) -> bool {
+        if self.is_gap() != other.is_gap() || (!self.is_gap() && !self.sounds.meets(other.sounds)) {
+            return false;
+        }
+        if self.is_endless() || other.is_endless() {
+            return self.is_endless() && other.is_endless();
+        }
+        let off = self.nominal.abs_diff(other.nominal);
+        off <= Duration::from_millis(10) + self.nominal.max(other.nominal) / 16
+    }
+}
+
+/// Neighbours of the same sound are one, and gaps that nobody can hear are none.
+fn merged(steps: Vec<(SoundSet, Option<Duration>)>, shortest_gap: Duration) -> Vec<(SoundSet, Option<Duration>)> {
+    let plus = |a: Option<Duration>, b: Option<Duration>| Some(a? + b?);
+    let mut out: Vec<(SoundSet, Option<Duration>)> = Vec::new();
+    let looped = steps.len() > 1;
+    for (i, step) in steps.iter().enumerate() {
+        let too_short = step.0.is_empty() && step.1.is_some_and(|d| d < shortest_gap) && looped;
+        let next_sound = steps[(i + 1) % steps.len()].0;
+        match out.last_mut() {
+            Some(last) if last.0 == step.0 => last.1 = plus(last.1, step.1),
+            // a gap between two different sounds is heard by the change, however short
+            Some(last) if too_short && last.0 == next_sound => last.1 = plus(last.1, step.1),
+            _ => out.push(*step),
+        }
+    }
+    out
+}
+
+fn element(kind: ToneKind, sounds: SoundSet, lasts: Option<Duration>) -> Element {
+    let Some(nominal) = lasts else {
+        return Element { sounds, nominal: Duration::ZERO, min: STEADY_AFTER_INTRO, max: Duration::MAX };
+    };
+    let tolerance = match kind {
+        ToneKind::Sit if !sounds.is_empty() && nominal < Duration::from_millis(500) => SIT_TOLERANCE,
+        _ => nominal.mul_f32(TOLERANCE_SHARE) + TOLERANCE,
+    };
+    // gaps of a few hundredths may be bridged by the line's own echo
+    let min = if sounds.is_empty() && nominal <= JOIN / 2 { Duration::ZERO } else { nominal.saturating_sub(tolerance) };
+    Element { sounds, nominal, min, max: nominal + tolerance }
+}

@@ -1,0 +1,251 @@
+//! Everything that can be heard on one direction of a line.
+//!
+//! ```text
+//!  samples ─▶ front ─┬▶ burst ─▶ cadence ─▶ Tone, ToneEnded
+//!   (5 ms blocks)    │    └────▶ lines ───▶ OtherTone, Fax
+//!                    ├▶ speech ───────────▶ Speech, SpeechEnded
+//!                    ├▶ silence ──────────▶ Silence
+//!                    └▶ dtmf ─────────────▶ Digit
+//! ```
+
+use super::burst::{Edge, Tracker};
+use super::cadence::Recogniser;
+use super::dtmf;
+use super::front::{BLOCK, Front};
+use super::sound::Sounds;
+use super::spectrum::Look;
+use super::speech::Speech;
+use crate::clock::Time;
+use crate::event::{FaxTone, Heard};
+use crate::facts::Country;
+use std::time::Duration;
+
+/// Hears one direction of one line.
+///
+/// What it promises, in line time:
+///
+/// - [`Heard::Tone`] once when a tone is recognised. A steady tone takes 350 ms, or as long as the longest burst of another
+///   tone with the same sound in that country (a dial tone of 425 Hz where ringback is 425 Hz for a second: 1.2 s); ringback
+///   is known when its first burst ends, busy and congestion after two periods, special information tones when their
+///   third segment ends, before the announcement. Where another tone of the country cannot be told from it, `Tone::or`
+///   names that.
+/// - [`Heard::ToneEnded`] once when it stops: for a steady tone 30 ms after; for one with a cadence when the next burst is
+///   overdue or something else is heard in its place, and `at` is the end of the last burst then.
+/// - [`Heard::Speech`] within half a second of its onset, [`Heard::SpeechEnded`] when there was none for a second.
+/// - [`Heard::Silence`] once per silence, when it has lasted half a second. The gaps of a tone that is recognised are no
+///   silence.
+/// - [`Heard::Digit`] when the digit has ended; [`Heard::Fax`] when the tone has lasted long enough (CED 500 ms) or has
+///   ended (CNG); [`Heard::OtherTone`] when a single tone that no cadence of the country explains has lasted 200 ms.
+///
+/// Any split of the audio gives the same events. Nothing is allocated per block.
+#[derive(Clone, Debug)]
+pub struct Ear {
+    start: Time,
+    /// Whole blocks heard or skipped, in samples.
+    heard: u64,
+    block: [i16; BLOCK],
+    filled: usize,
+    front: Front,
+    tracker: Tracker,
+    recogniser: Recogniser,
+    digits: dtmf::Receiver,
+    single: Single,
+    speech: Speech,
+    fax_told: bool,
+    silence_told: bool,
+}
+
+impl Ear {
+    /// Listens for the tones of this country; the first sample that is fed is at `start`.
+    pub fn new(country: &Country, start: Time) -> Ear {
+        let mut sounds = Sounds::new();
+        for tone in &country.tones {
+            for step in tone.intro.iter().chain(&tone.steps) {
+                sounds.add(tone, &step.sound);
+            }
+        }
+        // lines that are near each other beat: a short gap may be theirs
+        let gap_blocks = if sounds.beat() { 6 } else { 4 };
+        let shortest_gap = Duration::from_millis(5 * u64::from(gap_blocks));
+        let recogniser = Recogniser::new(&country.tones, &mut sounds, shortest_gap);
+        Ear {
+            start,
+            heard: 0,
+            block: [0; BLOCK],
+            filled: 0,
+            front: Front::new(),
+            tracker: Tracker::new(sounds, gap_blocks, start),
+            recogniser,
+            digits: dtmf::Receiver::new(start),
+            single: Single::default(),
+            speech: Speech::new(),
+            fax_told: false,
+            silence_told: false,
+        }
+    }
+
+    /// Listens; pushes what was heard, in the order in which it was recognised.
+    pub fn feed(&mut self, samples: &[i16], out: &mut Vec<Heard>) {
+        let mut rest = samples;
+        while !rest.is_empty() {
+            let n = rest.len().min(BLOCK - self.filled);
+            self.block[self.filled..self.filled + n].copy_from_slice(&rest[..n]);
+            self.filled += n;
+            rest = &rest[n..];
+            if self.filled == BLOCK {
+                self.filled = 0;
+                self.heard += BLOCK as u64;
+                self.take_block(out);
+            }
+        }
+    }
+
+    /// This much was not heard (lost, or the line was not ours): what was going on is forgotten without a word.
+    pub fn skip(&mut self, samples: u64) {
+        self.reset();
+        self.heard += samples;
+        self.digits.skip(samples);
+        self.tracker.skip(self.now());
+    }
+
+    /// Forgets what is going on, as when another call begins; the noise of the line and the time are kept.
+    pub fn reset(&mut self) {
+        self.heard += self.filled as u64;
+        self.filled = 0;
+        self.recogniser.reset();
+        self.digits.reset();
+        self.single = Single::default();
+        self.speech = Speech::new();
+        self.fax_told = false;
+        self.silence_told = false;
+        self.tracker.skip(self.now());
+    }
+
+    /// The time of the next sample that is fed, less what waits for a whole block.
+    fn now(&self) -> Time {
+        self.start + Duration::from_micros(self.heard * 125)
+    }
+
+    fn take_block(&mut self, out: &mut Vec<Heard>) {
+        let now = self.now();
+        let power = self.front.take(&self.block);
+        let following = self.recogniser.is_following();
+        let (recogniser, single, fax_told) = (&mut self.recogniser, &mut self.single, &mut self.fax_told);
+        self.tracker.take(&self.front, power, now, following, |edge| {
+            if std::env::var("EE").is_ok() {
+                eprintln!("{now} {edge:?}");
+            }
+            match edge {
+                Edge::Began { at, partial } => {
+                    *fax_told = false;
+                    single.end(at, out);
+                    single.began(at);
+                    recogniser.burst_began(at, partial, out);
+                }
+                Edge::Fits(sounds) => {
+                    recogniser.burst_is(sounds, now, out);
+                    if sounds == Sounds::CED && now.since(single.burst) >= Duration::from_millis(500) && !*fax_told {
+                        *fax_told = true;
+                        out.push(Heard::Fax { tone: FaxTone::Ced, since: single.burst });
+                    }
+                }
+                Edge::Ended { at, fitted } => {
+                    let lasted = at.since(single.burst);
+                    if fitted == Sounds::CNG && CNG.contains(&lasted) {
+                        out.push(Heard::Fax { tone: FaxTone::Cng, since: single.burst });
+                    }
+                    single.end(at, out);
+                    if fitted.is_empty() { recogniser.interrupted(at, out) } else { recogniser.burst_ended(at, out) }
+                }
+                Edge::Strange { at } => recogniser.interrupted(at, out),
+            }
+        });
+        let looked = self.tracker.looked();
+        if let Some((look, set)) = looked {
+            let fax = set.meets(Sounds::CED) || set.meets(Sounds::CNG);
+            let explained = fax || (!set.is_empty() && self.recogniser.is_following());
+            self.single.look(look, explained, now, out);
+        }
+        if self.tracker.ticked() {
+            self.speech.glance(looked, self.single.burst, now, out);
+        }
+        self.recogniser.pass(now, out);
+        self.digits.feed(&self.block, out);
+        self.listen_for_silence(now, out);
+    }
+
+    fn listen_for_silence(&mut self, now: Time, out: &mut Vec<Heard>) {
+        match self.tracker.quiet_since() {
+            None => self.silence_told = false,
+            Some(since) => {
+                if !self.silence_told && now.since(since) >= SILENCE && self.recogniser.named().is_none() {
+                    self.silence_told = true;
+                    out.push(Heard::Silence { since });
+                }
+            }
+        }
+    }
+}
+
+/// T.30: half a second, 15 % either way; a little more for echo and our own edges.
+const CNG: std::ops::RangeInclusive<Duration> = Duration::from_millis(400)..=Duration::from_millis(620);
+const SILENCE: Duration = Duration::from_millis(500);
+/// A single tone is told when it is so old.
+const SINGLE: Duration = Duration::from_millis(200);
+
+/// A single steady line, whatever its frequency.
+#[derive(Clone, Debug, Default)]
+struct Single {
+    /// The burst that is on began here.
+    burst: Time,
+    hz: f32,
+    since: Time,
+    looks: u32,
+    misses: u32,
+    told: bool,
+}
+
+impl Single {
+    fn began(&mut self, at: Time) {
+        *self = Single { burst: at, ..Single::default() };
+    }
+
+    fn look(&mut self, look: &Look, explained: bool, now: Time, out: &mut Vec<Heard>) {
+        let line = look.lines().first().filter(|l| l.power > 0.85 * look.total && is_alone(look));
+        match line {
+            Some(line) if self.looks > 0 && (line.hz - self.hz).abs() < 0.01 * self.hz + 2.0 => {
+                self.looks += 1;
+                self.misses = 0;
+                self.hz += (line.hz - self.hz) / self.looks.min(8) as f32;
+            }
+            Some(line) if !self.told && self.looks < 3 => {
+                let since = if now.since(self.burst) <= Duration::from_millis(80) { self.burst } else { now };
+                *self = Single { burst: self.burst, hz: line.hz, since, looks: 1, ..Single::default() };
+            }
+            _ => {
+                self.misses += 1;
+                if self.misses >= 3 {
+                    self.end(now - Duration::from_millis(50), out);
+                    self.looks = 0;
+                }
+            }
+        }
+        if !self.told && !explained && self.looks >= 6 && self.misses == 0 && now.since(self.since) >= SINGLE {
+            self.told = true;
+            out.push(Heard::OtherTone { hz: self.hz.round() as u16, since: self.since });
+        }
+    }
+
+    fn end(&mut self, at: Time, out: &mut Vec<Heard>) {
+        if std::mem::take(&mut self.told) {
+            let hz = self.hz.round() as u16;
+            out.push(Heard::OtherToneEnded { hz, lasted: at.since(self.since), at });
+        }
+    }
+}
+
+/// No other line within 18 dB.
+fn is_alone(look: &Look) -> bool {
+    let [first, rest @ ..] = look.lines() else { return false };
+    rest.iter().all(|l| l.height < 0.016 * first.height || (l.hz - first.hz).abs() < look.resolution_hz(first.hz))
+}

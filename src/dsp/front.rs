@@ -1,0 +1,115 @@
+//! What all detectors of one direction share: hum taken off, power in blocks of 5 ms, and the last samples at two rates.
+
+use super::filter::Biquad;
+use super::spectrum::POINTS;
+use std::sync::LazyLock;
+
+/// Samples of a block: 5 ms.
+pub const BLOCK: usize = 40;
+/// Samples at 2 kHz in a block.
+pub const LOW_BLOCK: usize = BLOCK / 4;
+/// How far back looks may reach beyond their window: a burst is looked at when its gap is certain.
+const MARGIN: usize = 12;
+
+/// Butterworth high-pass at 150 Hz: hum of 50 and 60 Hz is down by 19 and 16 dB.
+const HUM: Biquad = Biquad::new([0.920_066_2, -1.840_132_3, 0.920_066_2], [-1.833_732_7, 0.846_532]);
+
+#[derive(Clone, Debug)]
+pub struct Front {
+    hum: Biquad,
+    high: Tail,
+    low: Tail,
+}
+
+impl Front {
+    pub fn new() -> Front {
+        Front { hum: HUM, high: Tail::new(POINTS + MARGIN * BLOCK), low: Tail::new(POINTS + MARGIN * LOW_BLOCK) }
+    }
+
+    /// Takes a block and returns its mean square.
+    pub fn take(&mut self, block: &[i16; BLOCK]) -> f32 {
+        let mut power = 0.0;
+        let mut hum = self.hum;
+        let high = self.high.extend(BLOCK);
+        for (slot, &s) in high.iter_mut().zip(block) {
+            let y = hum.pass(f32::from(s));
+            power += y * y;
+            *slot = y;
+        }
+        hum.settle();
+        self.hum = hum;
+        let recent = self.high.last(BLOCK + TAPS - 4, 0);
+        let low = self.low.extend(LOW_BLOCK);
+        let taps: &[f32; TAPS] = &DECIMATE;
+        for (i, slot) in low.iter_mut().enumerate() {
+            *slot = dot(&recent[4 * i..4 * i + TAPS], taps);
+        }
+        power / BLOCK as f32
+    }
+
+    /// The last `points` samples at 2 kHz before the one that came `blocks_ago`.
+    pub fn low(&self, points: usize, blocks_ago: usize) -> &[f32] {
+        self.low.last(points.min(POINTS), blocks_ago.min(MARGIN) * LOW_BLOCK)
+    }
+
+    /// The same at 8 kHz.
+    pub fn high(&self, points: usize, blocks_ago: usize) -> &[f32] {
+        self.high.last(points.min(POINTS), blocks_ago.min(MARGIN) * BLOCK)
+    }
+}
+
+/// The last samples of a stream, in one piece.
+#[derive(Clone, Debug)]
+struct Tail {
+    samples: Box<[f32]>,
+    keep: usize,
+    end: usize,
+}
+
+impl Tail {
+    fn new(keep: usize) -> Tail {
+        // moved to the front every few blocks only
+        Tail { samples: vec![0.0; 4 * keep].into_boxed_slice(), keep, end: keep }
+    }
+
+    /// Room for `n` more, which is at most what is kept.
+    fn extend(&mut self, n: usize) -> &mut [f32] {
+        if self.end + n > self.samples.len() {
+            self.samples.copy_within(self.end - self.keep..self.end, 0);
+            self.end = self.keep;
+        }
+        let from = self.end;
+        self.end += n;
+        &mut self.samples[from..from + n]
+    }
+
+    fn last(&self, n: usize, before: usize) -> &[f32] {
+        let end = self.end - before;
+        &self.samples[end - n..end]
+    }
+}
+
+/// Low-pass at 1 kHz before every fourth sample is taken: what would fold below 790 Hz is 50 dB down.
+const TAPS: usize = 64;
+
+static DECIMATE: LazyLock<[f32; TAPS]> = LazyLock::new(|| {
+    let taps: [f64; TAPS] = std::array::from_fn(|n| {
+        let x = n as f64 - (TAPS - 1) as f64 / 2.0;
+        let turn = std::f64::consts::PI * x / 4.0;
+        let hamming = 0.54 - 0.46 * (std::f64::consts::TAU * n as f64 / (TAPS - 1) as f64).cos();
+        turn.sin() / turn * hamming
+    });
+    let sum: f64 = taps.iter().sum();
+    taps.map(|t| (t / sum) as f32)
+});
+
+/// Eight sums side by side, which a compiler may put into one register.
+fn dot(a: &[f32], b: &[f32; TAPS]) -> f32 {
+    let mut sums = [0f32; 8];
+    for (a, b) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
+        for i in 0..8 {
+            sums[i] += a[i] * b[i];
+        }
+    }
+    sums.iter().sum()
+}

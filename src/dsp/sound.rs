@@ -1,0 +1,210 @@
+//! Which of a country's sounds a look at the spectrum may be.
+//!
+//! A country's tones use few distinct sounds: single frequencies, sums, a modulated carrier. A look fits a sound when its
+//! lines are the sound's (each within 2 % and 2 Hz), nothing else is nearly as strong, and little power is left over.
+//! A short look cannot tell lines that are near each other: it then fits both sounds, and a later one decides.
+
+use super::spectrum::Look;
+use crate::facts::{Sound, ToneSpec};
+
+/// A set of sounds, by their place in [`Sounds`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct SoundSet(u64);
+
+impl SoundSet {
+    pub const NONE: SoundSet = SoundSet(0);
+
+    pub fn one(index: usize) -> SoundSet {
+        SoundSet(1u64.checked_shl(index as u32).unwrap_or(0))
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub fn meets(self, other: SoundSet) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    pub fn and(self, other: SoundSet) -> SoundSet {
+        SoundSet(self.0 & other.0)
+    }
+
+    pub fn with(self, other: SoundSet) -> SoundSet {
+        SoundSet(self.0 | other.0)
+    }
+}
+
+/// A line must be within this of where it belongs: exchanges keep 0.5 to 1.5 %, and 400 and 425 Hz must stay apart.
+const TOLERANCE: f32 = 0.02;
+const TOLERANCE_HZ: f32 = 2.0;
+/// E.180 allows ±50 Hz for special information tones, and North America uses that for meanings of its own.
+const SIT_TOLERANCE_HZ: f32 = 55.0;
+/// Calling fax: 1100 Hz ± 38 (T.30).
+const CNG_TOLERANCE_HZ: f32 = 40.0;
+/// A line weaker than the strongest by this factor (12 dB) does not count.
+const WEAK: f32 = 0.063;
+/// Share of the power that a sound's lines must have.
+const MIN_SHARE: f32 = 0.75;
+/// Variance of the power over its mean squared: a steady sine has none, one modulated by nine tenths 0.9, two sines ½.
+const UNSTEADY: f32 = 0.2;
+
+/// Most sounds that a country can have: more than any has.
+const MAX_SOUNDS: usize = 60;
+
+#[derive(Clone, Debug, PartialEq)]
+struct Pattern {
+    /// In ascending order.
+    lines: Vec<Place>,
+    /// A carrier with side bands this far away.
+    modulated_by: Option<f32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Place {
+    hz: f32,
+    tolerance_hz: f32,
+}
+
+impl Place {
+    fn new(hz: f32) -> Place {
+        Place { hz, tolerance_hz: hz * TOLERANCE + TOLERANCE_HZ }
+    }
+}
+
+/// All sounds of one country, and the two of fax machines.
+#[derive(Clone, Debug)]
+pub struct Sounds {
+    patterns: Vec<Pattern>,
+}
+
+impl Sounds {
+    pub const CNG: SoundSet = SoundSet(1);
+    pub const CED: SoundSet = SoundSet(2);
+
+    pub fn new() -> Sounds {
+        let one = |hz, tolerance_hz| Pattern { lines: vec![Place { hz, tolerance_hz }], modulated_by: None };
+        Sounds { patterns: vec![one(1100.0, CNG_TOLERANCE_HZ), one(2100.0, 18.0)] }
+    }
+
+    /// The place of a sound, which is new or known already. Silence is no sound.
+    pub fn add(&mut self, spec: &ToneSpec, sound: &Sound) -> SoundSet {
+        let pattern = match sound {
+            Sound::Silence => return SoundSet::NONE,
+            Sound::Sum(hz) => {
+                let is_sit = |hz: f32| [950.0f32, 1400.0, 1800.0].iter().find(|s| (*s - hz).abs() < 50.0).copied();
+                let mut lines: Vec<Place> = hz.iter().map(|&f| Place::new(f)).collect();
+                if let (crate::event::ToneKind::Sit, &[f]) = (spec.kind, &hz[..])
+                    && let Some(nominal) = is_sit(f)
+                {
+                    lines = vec![Place { hz: nominal, tolerance_hz: SIT_TOLERANCE_HZ }];
+                }
+                lines.sort_by(|a, b| a.hz.total_cmp(&b.hz));
+                lines.dedup_by(|a, b| a.hz - b.hz < 1.0);
+                if lines.is_empty() {
+                    return SoundSet::NONE;
+                }
+                Pattern { lines, modulated_by: None }
+            }
+            Sound::Modulated { carrier_hz, by_hz } => {
+                Pattern { lines: vec![Place::new(*carrier_hz)], modulated_by: Some(*by_hz) }
+            }
+        };
+        let index = self.patterns.iter().position(|p| *p == pattern).unwrap_or_else(|| {
+            self.patterns.push(pattern);
+            self.patterns.len() - 1
+        });
+        // a plan with more sounds than that is none: what is beyond is not recognised
+        if index < MAX_SOUNDS { SoundSet::one(index) } else { SoundSet::NONE }
+    }
+
+    /// Whether gaps shorter than the beats of this country's sounds can be trusted: their lines are nowhere near each other.
+    pub fn beat(&self) -> bool {
+        self.patterns.iter().any(|p| p.modulated_by.is_some() || p.lines.windows(2).any(|w| (w[1].hz - w[0].hz) < 60.0))
+    }
+
+    /// The sounds that this look may be. `unsteadiness` is the variance of the power over its mean squared.
+    pub fn fit(&self, look: &Look, unsteadiness: f32) -> SoundSet {
+        let Some(strongest) = look.lines().iter().map(|l| l.height).max_by(f32::total_cmp) else {
+            return SoundSet::NONE;
+        };
+        let mut set = SoundSet::NONE;
+        for (i, pattern) in self.patterns.iter().enumerate().take(MAX_SOUNDS) {
+            if self.fits(pattern, look, strongest, unsteadiness) {
+                set = set.with(SoundSet::one(i));
+            }
+        }
+        set
+    }
+
+    fn fits(&self, pattern: &Pattern, look: &Look, strongest: f32, unsteadiness: f32) -> bool {
+        match pattern.modulated_by {
+            Some(by) => {
+                let carrier = pattern.lines[0];
+                let wide = by + carrier.tolerance_hz;
+                let mut strong = look.lines().iter().filter(|l| l.height > WEAK * strongest);
+                unsteadiness > UNSTEADY
+                    && strong.all(|l| (l.hz - carrier.hz).abs() < wide + look.accuracy_hz(l.hz))
+                    && self.share(look, &[(carrier.hz - wide, carrier.hz + wide)]) > MIN_SHARE
+                    && (self.middle(look, carrier.hz - wide, carrier.hz + wide) - carrier.hz).abs()
+                        < carrier.tolerance_hz + 0.1 * by
+            }
+            None => {
+                let single = pattern.lines.len() == 1;
+                if single && unsteadiness > UNSTEADY && self.is_modulated(pattern.lines[0]) {
+                    return false;
+                }
+                // groups of lines too near to be told apart, as ranges of frequency
+                let mut groups = [(0f32, 0f32); 8];
+                let mut count = 0;
+                let mut last_hz = f32::MIN;
+                for place in &pattern.lines {
+                    let slack = place.tolerance_hz + look.accuracy_hz(place.hz);
+                    if count > 0 && place.hz - last_hz < look.resolution_hz(place.hz) {
+                        groups[count - 1].1 = place.hz + slack;
+                    } else if count < groups.len() {
+                        groups[count] = (place.hz - slack, place.hz + slack);
+                        count += 1;
+                    } else {
+                        return false;
+                    }
+                    last_hz = place.hz;
+                }
+                let groups = &groups[..count];
+                let within = |hz: f32, g: &(f32, f32)| g.0 <= hz && hz <= g.1;
+                let strong = || look.lines().iter().filter(|l| l.height > WEAK * strongest);
+                strong().all(|l| groups.iter().any(|g| within(l.hz, g)))
+                    && groups.iter().all(|g| strong().any(|l| within(l.hz, g)))
+                    && self.share(look, groups) > MIN_SHARE
+            }
+        }
+    }
+
+    /// There is a modulated sound with this carrier.
+    fn is_modulated(&self, place: Place) -> bool {
+        self.patterns.iter().any(|p| p.modulated_by.is_some() && (p.lines[0].hz - place.hz).abs() < place.tolerance_hz)
+    }
+
+    /// The share of all power that lies in these ranges and the skirts of the lines in them.
+    fn share(&self, look: &Look, ranges: &[(f32, f32)]) -> f32 {
+        let mut power = 0.0;
+        let mut done = 0f32;
+        for &(from, to) in ranges {
+            let skirt = look.half_width_hz(from);
+            let from = (from - skirt).max(done);
+            done = to + skirt;
+            power += look.power_between(from, done);
+        }
+        power / look.total.max(1.0)
+    }
+
+    /// The centre of what lies between two frequencies.
+    fn middle(&self, look: &Look, from: f32, to: f32) -> f32 {
+        let (mut sum, mut weight) = (0.0, 1e-6);
+        for line in look.lines().iter().filter(|l| from <= l.hz && l.hz <= to) {
+            sum += line.hz * line.height;
+            weight += line.height;
+        }
+        sum / weight
+    }
+}

@@ -1,0 +1,332 @@
+//! One look at the spectrum: fine below 760 Hz, where the tones of exchanges lie, and quick above.
+//!
+//! ```text
+//!  below 760 Hz   2 kHz samples, up to 128 ms   lines 20 Hz apart are two (400 + 425, 413 + 438 Hz)
+//!  above          8 kHz samples, up to 32 ms    lines 80 Hz apart are two (SIT, howler, fax, beeps)
+//! ```
+//!
+//! Both are real and 256 points long, so one complex transform does for both. The windows cover what belongs to the
+//! burst that is on the line and nothing before it.
+
+use super::oscillator::{Sine, phase_step};
+use std::sync::LazyLock;
+
+/// Points of both windows.
+pub const POINTS: usize = 256;
+const HALF: usize = POINTS / 2;
+/// Where the two meet, Hz.
+const SPLIT_HZ: f32 = 760.0;
+const LOW_BIN_HZ: f32 = 2000.0 / POINTS as f32;
+const HIGH_BIN_HZ: f32 = 8000.0 / POINTS as f32;
+/// Below this there is hum.
+const LOW_FROM: usize = 17;
+const LOW_TO: usize = (SPLIT_HZ / LOW_BIN_HZ) as usize;
+const HIGH_FROM: usize = (SPLIT_HZ / HIGH_BIN_HZ) as usize + 1;
+const HIGH_TO: usize = 124;
+
+/// A maximum of the spectrum.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Line {
+    pub hz: f32,
+    /// Mean square of the pure tone that has this maximum.
+    pub height: f32,
+    /// Mean square of all that lies around it.
+    pub power: f32,
+}
+
+/// What was seen.
+#[derive(Clone, Debug)]
+pub struct Look {
+    low: [f32; HALF],
+    high: [f32; HALF],
+    /// Mean square of it all.
+    pub total: f32,
+    /// The strongest maxima, strongest first.
+    lines: [Line; MAX_LINES],
+    count: usize,
+    /// Length of the windows, seconds.
+    low_s: f32,
+    high_s: f32,
+}
+
+const MAX_LINES: usize = 10;
+
+impl Default for Look {
+    fn default() -> Self {
+        Look {
+            low: [0.0; HALF],
+            high: [0.0; HALF],
+            total: 0.0,
+            lines: [Line::default(); MAX_LINES],
+            count: 0,
+            low_s: 0.0,
+            high_s: 0.0,
+        }
+    }
+}
+
+impl Look {
+    /// `low` at 2 kHz and `high` at 8 kHz, both ending now, at most [`POINTS`] each.
+    pub fn take(&mut self, low: &[f32], high: &[f32]) {
+        let low = &low[low.len().saturating_sub(POINTS)..];
+        let high = &high[high.len().saturating_sub(POINTS)..];
+        let (mut re, mut im) = ([0f32; POINTS], [0f32; POINTS]);
+        let low_weight = windowed(low, &mut im);
+        let high_weight = windowed(high, &mut re);
+        transform(&mut re, &mut im);
+        // z = high + i·low: the even part of the transform is the one's, the odd part the other's
+        let (low_scale, high_scale) = (0.5 / (POINTS as f32 * low_weight), 0.5 / (POINTS as f32 * high_weight));
+        for k in 1..HALF {
+            let m = POINTS - k;
+            let (even_re, even_im) = (re[k] + re[m], im[k] - im[m]);
+            let (odd_re, odd_im) = (im[k] + im[m], re[m] - re[k]);
+            self.high[k] = (even_re * even_re + even_im * even_im) * high_scale;
+            self.low[k] = (odd_re * odd_re + odd_im * odd_im) * low_scale;
+        }
+        (self.low[0], self.high[0]) = (0.0, 0.0);
+        self.low_s = low.len() as f32 / 2000.0;
+        self.high_s = high.len() as f32 / 8000.0;
+        self.total = self.low[LOW_FROM..LOW_TO].iter().sum::<f32>() + self.high[HIGH_FROM..HIGH_TO].iter().sum::<f32>();
+        self.find_lines();
+    }
+
+    pub fn lines(&self) -> &[Line] {
+        &self.lines[..self.count]
+    }
+
+    /// Lines nearer to each other than this are one.
+    pub fn resolution_hz(&self, hz: f32) -> f32 {
+        2.6 / self.window_s(hz)
+    }
+
+    /// A line is this wide to either side.
+    pub fn half_width_hz(&self, hz: f32) -> f32 {
+        2.0 / self.window_s(hz)
+    }
+
+    /// How far off a line may be found from where it is.
+    pub fn accuracy_hz(&self, hz: f32) -> f32 {
+        0.15 / self.window_s(hz)
+    }
+
+    /// The share of all power that lies in the three strongest lines.
+    pub fn concentration(&self) -> f32 {
+        let strongest: f32 = self.lines().iter().take(3).map(|l| l.power).sum();
+        (strongest / self.total.max(1.0)).min(1.0)
+    }
+
+    /// Length of the window that sees this frequency.
+    pub fn window_s(&self, hz: f32) -> f32 {
+        if hz < SPLIT_HZ { self.low_s } else { self.high_s }.max(1e-3)
+    }
+
+    /// Mean square between two frequencies, in steps of the bins.
+    pub fn power_between(&self, from_hz: f32, to_hz: f32) -> f32 {
+        let sum = |bins: &[f32], bin_hz: f32, first: usize, last: usize| {
+            let from = ((from_hz / bin_hz).round().max(0.0) as usize).clamp(first, last);
+            let to = ((to_hz / bin_hz).round().max(0.0) as usize + 1).clamp(first, last);
+            bins[from..to.max(from)].iter().sum::<f32>()
+        };
+        sum(&self.low, LOW_BIN_HZ, LOW_FROM, LOW_TO) + sum(&self.high, HIGH_BIN_HZ, HIGH_FROM, HIGH_TO)
+    }
+
+    fn find_lines(&mut self) {
+        self.count = 0;
+        let mut lines = [Line::default(); MAX_LINES];
+        let mut count = 0;
+        let mut add = |line: Line| {
+            let at = lines[..count].iter().position(|l| l.power < line.power).unwrap_or(count);
+            if at < MAX_LINES {
+                count = (count + 1).min(MAX_LINES);
+                lines[at..count].rotate_right(1);
+                lines[at] = line;
+            }
+        };
+        let least = 0.002 * self.total;
+        let halves = [
+            (&self.low, LOW_BIN_HZ, LOW_FROM, LOW_TO, self.low_s),
+            (&self.high, HIGH_BIN_HZ, HIGH_FROM, HIGH_TO, self.high_s),
+        ];
+        for (bins, bin_hz, first, last, window_s) in halves {
+            // the widest a line of this window can be, in bins
+            let reach = (1.5 / (window_s.max(1e-3) * bin_hz)).ceil() as usize;
+            for k in first..last {
+                let (before, here, after) = (bins[k - 1], bins[k], bins[k + 1]);
+                if here < least || here <= before || here < after {
+                    continue;
+                }
+                let power = bins[k.saturating_sub(reach).max(first)..(k + reach + 1).min(last)].iter().sum();
+                let (offset, height) = interpolate(before, here, after);
+                add(Line {
+                    hz: (k as f32 + offset) * bin_hz,
+                    height: height * 1.5 / (window_s.max(1e-3) * bin_hz),
+                    power,
+                });
+            }
+        }
+        self.lines = lines;
+        self.count = count;
+    }
+}
+
+/// The top of the parabola through three logarithms: how far off the middle, and how high.
+fn interpolate(before: f32, here: f32, after: f32) -> (f32, f32) {
+    let (a, b, c) = (before.max(1e-9).ln(), here.max(1e-9).ln(), after.max(1e-9).ln());
+    let curve = a - 2.0 * b + c;
+    if curve >= -1e-6 {
+        return (0.0, here);
+    }
+    let offset = (0.5 * (a - c) / curve).clamp(-0.5, 0.5);
+    (offset, (b - 0.25 * (a - c) * offset).exp())
+}
+
+/// Puts samples under a Hann window of their length; the rest stays zero. Returns the sum of the window's squares.
+fn windowed(samples: &[f32], out: &mut [f32; POINTS]) -> f32 {
+    let sine = Sine::table();
+    let n = samples.len();
+    if n == POINTS {
+        for ((o, s), w) in out.iter_mut().zip(samples).zip(TABLES.hann.iter()) {
+            *o = s * w;
+        }
+    } else if n > 0 {
+        let step = phase_step(8000.0 / n as f32);
+        let mut phase = step / 2;
+        for (o, s) in out.iter_mut().zip(samples) {
+            *o = s * (0.5 - 0.5 * sine.cos(phase));
+            phase = phase.wrapping_add(step);
+        }
+    }
+    // the mean of a Hann window's square is 3/8
+    (n.max(1) as f32) * 0.375
+}
+
+struct Tables {
+    hann: [f32; POINTS],
+    cos: [f32; POINTS],
+    sin: [f32; POINTS],
+}
+
+static TABLES: LazyLock<Tables> = LazyLock::new(|| {
+    let turn = |i: f64| i / POINTS as f64 * std::f64::consts::TAU;
+    Tables {
+        hann: std::array::from_fn(|n| (0.5 - 0.5 * turn(n as f64 + 0.5).cos()) as f32),
+        cos: std::array::from_fn(|n| turn(n as f64).cos() as f32),
+        sin: std::array::from_fn(|n| -turn(n as f64).sin() as f32),
+    }
+});
+
+/// Fourier transform, Stockham's order, radix 4: 256 is 4⁴, so the result is back where it began.
+fn transform(re: &mut [f32; POINTS], im: &mut [f32; POINTS]) {
+    let tables: &Tables = &TABLES;
+    let (mut other_re, mut other_im) = ([0f32; POINTS], [0f32; POINTS]);
+    let mut stride = 1;
+    for _ in 0..2 {
+        pass(tables, stride, re, im, &mut other_re, &mut other_im);
+        stride *= 4;
+        pass(tables, stride, &other_re, &other_im, re, im);
+        stride *= 4;
+    }
+}
+
+fn pass(
+    tables: &Tables,
+    stride: usize,
+    from_re: &[f32; POINTS],
+    from_im: &[f32; POINTS],
+    to_re: &mut [f32; POINTS],
+    to_im: &mut [f32; POINTS],
+) {
+    const QUARTER: usize = POINTS / 4;
+    let quarter = QUARTER / stride;
+    for p in 0..quarter {
+        let w = |i: usize| (tables.cos[i * p * stride], tables.sin[i * p * stride]);
+        let ((c1, s1), (c2, s2), (c3, s3)) = (w(1), w(2), w(3));
+        let (to_re, to_im) = (&mut to_re[4 * p * stride..][..4 * stride], &mut to_im[4 * p * stride..][..4 * stride]);
+        let (re0, re1) = to_re.split_at_mut(2 * stride);
+        let ((re0, re1), (re2, re3)) = (re0.split_at_mut(stride), re1.split_at_mut(stride));
+        let (im0, im1) = to_im.split_at_mut(2 * stride);
+        let ((im0, im1), (im2, im3)) = (im0.split_at_mut(stride), im1.split_at_mut(stride));
+        let part = |i: usize| stride * p + i * QUARTER..stride * p + i * QUARTER + stride;
+        let (ar, br, cr, dr) = (&from_re[part(0)], &from_re[part(1)], &from_re[part(2)], &from_re[part(3)]);
+        let (ai, bi, ci, di) = (&from_im[part(0)], &from_im[part(1)], &from_im[part(2)], &from_im[part(3)]);
+        for q in 0..stride {
+            let (sum_r, sum_i, dif_r, dif_i) = (ar[q] + cr[q], ai[q] + ci[q], ar[q] - cr[q], ai[q] - ci[q]);
+            let (sum2_r, sum2_i, dif2_r, dif2_i) = (br[q] + dr[q], bi[q] + di[q], br[q] - dr[q], bi[q] - di[q]);
+            re0[q] = sum_r + sum2_r;
+            im0[q] = sum_i + sum2_i;
+            let (xr, xi) = (dif_r + dif2_i, dif_i - dif2_r);
+            re1[q] = xr * c1 - xi * s1;
+            im1[q] = xr * s1 + xi * c1;
+            let (xr, xi) = (sum_r - sum2_r, sum_i - sum2_i);
+            re2[q] = xr * c2 - xi * s2;
+            im2[q] = xr * s2 + xi * c2;
+            let (xr, xi) = (dif_r - dif2_i, dif_i + dif2_r);
+            re3[q] = xr * c3 - xi * s3;
+            im3[q] = xr * s3 + xi * c3;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sines(rate: f32, n: usize, tones: &[(f32, f32)]) -> Vec<f32> {
+        let at = |i: usize, hz: f32| (i as f32 * hz / rate * std::f32::consts::TAU + hz).sin();
+        (0..n).map(|i| tones.iter().map(|(hz, peak)| peak * at(i, *hz)).sum()).collect()
+    }
+
+    #[test]
+    fn the_transform_is_the_sum_that_defines_it() {
+        let (mut re, mut im) = ([0f32; POINTS], [0f32; POINTS]);
+        for n in 0..POINTS {
+            re[n] = (n as f32 * 0.37).sin() + (n % 7) as f32;
+            im[n] = (n as f32 * 1.91).cos() - (n % 5) as f32;
+        }
+        let (x_re, x_im) = (re, im);
+        transform(&mut re, &mut im);
+        for k in [0, 1, 2, 17, 63, 64, 100, 128, 200, 255] {
+            let (mut sum_re, mut sum_im) = (0f64, 0f64);
+            for n in 0..POINTS {
+                let turn = -((k * n % POINTS) as f64) / POINTS as f64 * std::f64::consts::TAU;
+                let (a, b) = (f64::from(x_re[n]), f64::from(x_im[n]));
+                sum_re += a * turn.cos() - b * turn.sin();
+                sum_im += a * turn.sin() + b * turn.cos();
+            }
+            assert!((sum_re - f64::from(re[k])).abs() < 0.01 && (sum_im - f64::from(im[k])).abs() < 0.01, "{k}");
+        }
+    }
+
+    #[test]
+    fn lines_are_found_where_they_are_and_as_strong_as_they_are() {
+        let mut look = Look::default();
+        for points in [256, 200, 120] {
+            look.take(&sines(2000.0, points, &[(425.0, 1.0)]), &sines(8000.0, 256, &[(425.0, 1.0)]));
+            let line = look.lines()[0];
+            assert!((line.hz - 425.0).abs() < 1.0, "{line:?}");
+            assert!((line.power - 0.5).abs() < 0.03 && (line.height - 0.5).abs() < 0.03, "{points}: {line:?}");
+            assert!((look.total - 0.5).abs() < 0.03);
+        }
+    }
+
+    #[test]
+    fn lines_twenty_five_hertz_apart_are_two_and_high_lines_too() {
+        let mut look = Look::default();
+        let low = sines(2000.0, 256, &[(400.0, 1.0), (425.0, 0.7)]);
+        look.take(&low, &sines(8000.0, 256, &[(400.0, 1.0), (425.0, 0.7), (2060.0, 0.5), (2450.0, 0.5)]));
+        let mut hz: Vec<f32> = look.lines().iter().take(4).map(|l| l.hz).collect();
+        hz.sort_by(f32::total_cmp);
+        for (got, expected) in hz.iter().zip([400.0, 425.0, 2060.0, 2450.0]) {
+            assert!((got - expected).abs() < 3.0, "{hz:?}");
+        }
+    }
+
+    #[test]
+    fn silence_has_no_lines() {
+        let mut look = Look::default();
+        look.take(&[0.0; 256], &[0.0; 256]);
+        assert!(look.lines().is_empty() && look.total == 0.0);
+        look.take(&[], &[]);
+        assert!(look.lines().is_empty() && look.total == 0.0);
+    }
+}
