@@ -27,7 +27,6 @@ mod sound;
 mod spectrum;
 mod speech;
 
-pub mod ear;
 
 /// Samples of one frame: 20 ms at 8 kHz.
 pub const FRAME_SAMPLES: usize = 160;
