@@ -34,7 +34,7 @@ pub struct Span {
     /// Interrupts that the card raised and nobody served in time: each is a gap in the audio.
     pub irq_misses: u64,
     pub timing_slips: u64,
-    /// What the card's driver is for, as sysfs says: `FXO`, `FXS`; a card of mixed modules says one of them.
+    /// As sysfs says it: `FXO`, `FXS`, `ANALOG`, `E1`…
     pub span_type: Option<String>,
     pub device: Option<Device>,
     pub channels: Vec<Channel>,
@@ -54,7 +54,7 @@ pub struct Channel {
     pub number: u32,
     pub name: String,
     pub signalling: Signalling,
-    /// Of the signalling; of the card's type where none is set.
+    /// Of the signalling; of what the hardware can be where none is set.
     pub kind: Option<PortKind>,
     pub in_use: bool,
     pub alarm: Option<Alarm>,
@@ -326,13 +326,11 @@ fn add_sysfs(root: &Path, span: &mut Span) {
     let dir = root.join(format!("sys/bus/dahdi_spans/devices/span-{}", span.number));
     let word = |path: &Path| read(path).ok().map(|t| t.trim().to_string()).filter(|t| !t.is_empty());
     span.span_type = word(&dir.join("spantype"));
-    let kind = match span.span_type.as_deref() {
-        Some("FXO") => Some(PortKind::Fxo),
-        Some("FXS") => Some(PortKind::Fxs),
-        _ => None,
-    };
-    for c in &mut span.channels {
-        c.kind = c.kind.or(kind);
+    for (i, c) in span.channels.iter_mut().enumerate() {
+        let name = format!("sys/bus/dahdi_channels/devices/dahdi!chan!{:03}!{:03}", span.number, i + 1);
+        if c.kind.is_none() {
+            c.kind = word(&root.join(name).join("sigcap")).and_then(|caps| Signalling::hardware_by_names(&caps));
+        }
     }
     // the span's link leads into its device's directory
     let Some(device) = fs::canonicalize(&dir).ok().and_then(|d| d.parent().map(Path::to_path_buf)) else { return };

@@ -234,7 +234,8 @@ fn audio_goes_through_in_each_law_and_in_other_block_sizes(lab: &Lab) {
         (Coding::Companded(Law::Mu), 40, 16),
     ] {
         let options = OpenOptions { coding, block_samples, buffers, ..quiet() };
-        let (mut fxo, mut fxs) = (lab.fxo_with(&options), lab.fxs());
+        // a loc span carries the codes as they are: both ends must speak one law
+        let (mut fxo, mut fxs) = (lab.fxo_with(&options), lab.fxs_with(&options));
         run(&mut [&mut fxo, &mut fxs], ms(1000));
         fxo.ask(Command::OffHook);
         expect(&mut [&mut fxs, &mut fxo], Signal::OffHook, ms(300));

@@ -323,7 +323,8 @@ pub fn digits(samples: &[i16]) -> String {
     for block in samples.chunks_exact(FRAME_SAMPLES) {
         let best = |hz: [f64; 4]| (0..4).map(|i| (level(block, hz[i]), i)).max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
         let ((r, row), (c, column)) = (best(ROWS), best(COLUMNS));
-        let clean = r > 200.0 && c > 200.0 && (r * r + c * c) / 2.0 > 0.7 * rms(block).powi(2);
+        // a pair is nearly as loud in both: less is a single tone and what the block's edges make of it
+        let clean = r.min(c) > 200.0 && r.min(c) > 0.2 * r.max(c) && (r * r + c * c) / 2.0 > 0.7 * rms(block).powi(2);
         let digit = clean.then(|| char::from(b"123A456B789C*0#D"[row * 4 + column]));
         run_length = if digit == current { run_length + 1 } else { 1 };
         current = digit;

@@ -112,6 +112,7 @@ impl Line {
         if self.removed {
             return None;
         }
+        let was_off_hook = self.tracker.off_hook();
         if ready.intersects(PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL) {
             self.is_removed();
         } else {
@@ -121,6 +122,9 @@ impl Line {
             if ready.contains(PollFlags::POLLIN) {
                 self.exchange_audio();
             }
+        }
+        if self.channel.kind == PortKind::Fxs && self.tracker.off_hook() && !was_off_hook {
+            self.channel.ring_trip();
         }
         let now = self.channel.now();
         let next = if self.removed { None } else { self.channel.do_deferred(now, RETRY) };
@@ -168,11 +172,7 @@ impl Line {
                 KernelEvent::Alarm => ioctl::get_params(self.channel.fd()).map_or(0, |p| p.chan_alarms),
                 _ => 0,
             };
-            let was_off_hook = self.tracker.off_hook();
             self.tracker.event(now, event, alarms);
-            if self.channel.kind == PortKind::Fxs && self.tracker.off_hook() && !was_off_hook {
-                self.channel.ring_trip();
-            }
         }
     }
 

@@ -289,11 +289,11 @@ impl Channel {
     }
 
     fn dial(&self, s: &mut State, now: Time, digits: &DialString, method: DialMethod) -> Result<(), PortError> {
+        if self.kind == PortKind::Fxo && s.hook != HookState::OffHook {
+            return Err(self.cannot("dial while it is on-hook"));
+        }
         if method == DialMethod::Pulse {
             self.only(PortKind::Fxo, "dial in pulses")?;
-            if s.hook != HookState::OffHook {
-                return Err(self.cannot("dial in pulses while it is on-hook"));
-            }
             if digits.digits().any(|d| d.pulses().is_none()) {
                 return Err(self.cannot("dial *, #, A, B, C or D in pulses"));
             }

@@ -213,6 +213,7 @@ pub struct SpanStatus {
     pub number: u32,
     pub name: String,
     pub description: String,
+    /// `FXO`, `FXS`, or `ANALO`: the kernel has room for five letters of `ANALOG_MIXED`.
     pub kind: String,
     pub manufacturer: String,
     pub model: String,
@@ -255,8 +256,7 @@ impl DahdiPort {
         };
         let params = ioctl::get_params(fd).map_err(failed("read the parameters"))?;
         let signalling = Signalling::from_sigtype(params.sigtype);
-        let span = ioctl::spanstat(fd, 0).map_err(failed("read the span's status"))?;
-        let kind = suitable(&port, number, signalling, &ioctl::text(&{ span.spantype }), options.kind)?;
+        let kind = suitable(&port, number, signalling, params.sigcap, options.kind)?;
         set_up(fd, &port, number, options, params)?;
         let cancels = set_canceller(root, fd, &port, number, &options.echo_canceller)?;
 
@@ -288,7 +288,6 @@ impl DahdiPort {
                 what: "start the card's thread".into(),
                 errno: e.to_string(),
             })?;
-        let analog_card = matches!(ioctl::text(&{ span.spantype }).as_str(), "FXO" | "FXS");
         Ok(DahdiPort {
             selector: Selector::Dahdi(number),
             channel,
@@ -298,8 +297,8 @@ impl DahdiPort {
                 dials: true,
                 pulse: kind == PortKind::Fxo,
                 battery: kind == PortKind::Fxo,
-                // robbed-bit channels carry hook and ringing, and nothing of polarity
-                reversal: kind == PortKind::Fxo && analog_card,
+                // a digital channel, which could be either kind, carries hook and ringing and nothing of polarity
+                reversal: kind == PortKind::Fxo && Signalling::hardware(params.sigcap).is_some(),
                 echo_canceller: cancels,
                 hears_digits: false,
             },
@@ -587,16 +586,11 @@ fn suitable(
     port: &str,
     number: u32,
     signalling: Signalling,
-    span_type: &str,
+    sigcap: i32,
     wanted: Option<PortKind>,
 ) -> Result<PortKind, PortError> {
-    let hardware = match span_type {
-        "FXO" => Some(PortKind::Fxo),
-        "FXS" => Some(PortKind::Fxs),
-        _ => None,
-    };
     let Some(kind) = signalling.port() else {
-        return Err(discover::not_analog(port, number, signalling, hardware));
+        return Err(discover::not_analog(port, number, signalling, Signalling::hardware(sigcap)));
     };
     match wanted {
         Some(w) if w != kind => Err(PortError::Unsupported {

@@ -79,6 +79,27 @@ impl Signalling {
         }
     }
 
+    /// What the hardware can be, from `sigcap` of `struct dahdi_params`; `None` when it can be either, as a digital
+    /// channel can.
+    pub fn hardware(sigcap: i32) -> Option<PortKind> {
+        match (sigcap & SIG_FXS != 0, sigcap & SIG_FXO != 0) {
+            (true, false) => Some(PortKind::Fxo),
+            (false, true) => Some(PortKind::Fxs),
+            _ => None,
+        }
+    }
+
+    /// The same, from the words that sysfs writes.
+    pub fn hardware_by_names(sigcap: &str) -> Option<PortKind> {
+        let kinds = sigcap.split_whitespace().filter_map(|w| Signalling::from_name(w).port());
+        let both = kinds.fold((false, false), |(fxo, fxs), k| (fxo | (k == PortKind::Fxo), fxs | (k == PortKind::Fxs)));
+        match both {
+            (true, false) => Some(PortKind::Fxo),
+            (false, true) => Some(PortKind::Fxs),
+            _ => None,
+        }
+    }
+
     /// The word in `/etc/dahdi/system.conf`.
     pub fn name(self) -> &'static str {
         match self {

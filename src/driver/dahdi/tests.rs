@@ -246,13 +246,13 @@ fn a_policy_that_waits_for_full_buffers_gets_full_buffers() {
 
 #[test]
 fn the_wrong_kind_and_the_wrong_signalling_are_two_errors() {
-    let e = suitable("dahdi/5", 5, Signalling::FxsKewlStart, "FXO", Some(PortKind::Fxs)).unwrap_err();
+    let e = suitable("dahdi/5", 5, Signalling::FxsKewlStart, 0x6085, Some(PortKind::Fxs)).unwrap_err();
     assert_eq!(e.to_string(), "dahdi/5 cannot be an FXS port: it is an FXO port (fxsks signalling)");
-    let e = suitable("dahdi/5", 5, Signalling::Clear, "FXO", None).unwrap_err();
+    let e = suitable("dahdi/5", 5, Signalling::Clear, 0x6085, None).unwrap_err();
     assert_eq!(e.to_string(), "dahdi/5 is configured with clear signalling, and `fxsks=5` is needed");
-    let e = suitable("dahdi/5", 5, Signalling::None, "", None).unwrap_err();
+    let e = suitable("dahdi/5", 5, Signalling::None, 0x7085, None).unwrap_err();
     assert!(e.to_string().ends_with("`fxsks=5` (an FXO port) or `fxoks=5` (an FXS port) is needed"), "{e}");
-    assert_eq!(suitable("dahdi/1", 1, Signalling::FxoKewlStart, "FXS", None), Ok(PortKind::Fxs));
+    assert_eq!(suitable("dahdi/1", 1, Signalling::FxoKewlStart, 0x50f8, None), Ok(PortKind::Fxs));
 }
 
 #[test]

@@ -27,6 +27,9 @@ fn tree(proc: &str) -> TempDir {
     }
     fs::write(device.join("hardware_id"), "labline:fxo\n").unwrap();
     fs::write(device.join("span-2/spantype"), "FXO\n").unwrap();
+    let channel = root.path().join("sys/bus/dahdi_channels/devices/dahdi!chan!002!003");
+    fs::create_dir_all(&channel).unwrap();
+    fs::write(channel.join("sigcap"), "FXSLS FXSKS Clear SF (ToneOnly)\n").unwrap();
     symlink(device.join("span-2"), root.path().join("sys/bus/dahdi_spans/devices/span-2")).unwrap();
     root
 }
@@ -87,9 +90,10 @@ fn channels_that_may_not_be_opened_are_listed_with_the_reason() {
     assert_eq!(problem(5), Some(PortError::InUse { port: "dahdi/5".into(), holder: "asterisk (process 71)".into() }));
     assert_eq!(problem(6), None, "an alarm is no reason not to open");
     assert_eq!(problem(7).unwrap().to_string(), "dahdi/7 is configured with no signalling, and `fxsks=7` is needed");
-    assert!(problem(8).unwrap().to_string().contains("clear signalling, and `fxsks=8`"));
+    // nobody said what channel 8 can be
+    assert!(problem(8).unwrap().to_string().contains("clear signalling, and `fxsks=8` (an FXO port) or `fxoks=8`"));
     let (span, c) = all.channel(7).unwrap();
-    assert_eq!(c.kind, Some(PortKind::Fxo), "the card's type says what an unconfigured channel is");
+    assert_eq!(c.kind, Some(PortKind::Fxo), "what the hardware can be says what an unconfigured channel is");
     let device = span.device.as_ref().unwrap();
     assert_eq!((device.model.as_str(), device.location.as_str()), ("labline FXO", "labline 1"));
 }
