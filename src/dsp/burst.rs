@@ -131,7 +131,7 @@ impl Tracker {
                     let partial = burst.since.since(self.listening_since) < Duration::from_millis(30);
                     tell(Edge::Began { at: burst.since, partial });
                 }
-                if !burst.believed && burst.below >= 2 {
+                if !burst.believed && burst.below > self.gap_blocks / 2 {
                     self.burst = None;
                 } else if burst.believed && burst.below >= self.gap_blocks {
                     self.end(front, &mut tell);
@@ -202,7 +202,9 @@ impl Tracker {
             tell(Edge::Began { at, partial });
             tell(Edge::Fits(steady));
         } else if !burst.strange && !alive.is_empty() {
-            self.tone_level = burst.level;
+            if !set.is_empty() {
+                self.tone_level = burst.level;
+            }
             tell(Edge::Fits(alive));
         } else if !burst.strange && now.since(burst.last_fit) > LIMBO {
             burst.strange = true;
@@ -324,7 +326,7 @@ impl Tally {
 
     /// One look that does not fit may be noise, two in a row are another sound.
     fn alive(&self) -> SoundSet {
-        self.set(|i| self.doubt[i] < 5 && self.fitted[i] > 0)
+        self.set(|i| self.doubt[i] < 5)
     }
 
     /// What fitted at least half of the time.

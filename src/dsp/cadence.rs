@@ -296,10 +296,14 @@ impl Recogniser {
             if rival.began > best.began + TOGETHER || self.is_worse(rival, &best) {
                 continue;
             }
-            if !pattern.same_as.contains(&rival.pattern) && patient {
+            let kind = self.patterns[rival.pattern].kind;
+            // a country may have several records of one tone: like any of them is like it
+            let mut kin = self.hypotheses.iter().filter(|h| {
+                self.patterns[h.pattern].kind == pattern.kind && h.began <= best.began && self.is_ready(h, now)
+            });
+            if patient && !kin.any(|h| self.patterns[h.pattern].same_as.contains(&rival.pattern)) {
                 return;
             }
-            let kind = self.patterns[rival.pattern].kind;
             or = Some(or.map_or(kind, |k: ToneKind| k.min(kind)));
         }
         let (kind, or) = match or {
@@ -419,6 +423,14 @@ impl Pattern {
 
     /// Heard long enough, the one cannot be told from the other: somewhere in the other's cadence this one fits in for good.
     fn is_like(&self, other: &Pattern) -> bool {
+        // three rising tones are named before it is known whether they come again
+        if self.kind == ToneKind::Sit || other.kind == ToneKind::Sit {
+            let bursts = |p: &Pattern| p.elements.iter().filter(|e| !e.is_gap()).take(3).cloned().collect::<Vec<_>>();
+            let (a, b) = (bursts(self), bursts(other));
+            if a.len() == 3 && a.len() == b.len() && a.iter().zip(&b).all(|(x, y)| x.is_like(y)) {
+                return true;
+            }
+        }
         let intro = |p: &Pattern| p.repeats_from.is_none_or(|from| from > 0);
         let starts = if intro(self) || intro(other) { 1 } else { other.elements.len() };
         (0..starts).any(|start| {
@@ -451,6 +463,9 @@ impl Element {
         }
         if self.is_endless() || other.is_endless() {
             return self.is_endless() && other.is_endless();
+        }
+        if self.is_gap() && self.nominal <= JOIN && other.nominal <= JOIN {
+            return true;
         }
         let off = self.nominal.abs_diff(other.nominal);
         off <= Duration::from_millis(10) + self.nominal.max(other.nominal) / 16

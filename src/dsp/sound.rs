@@ -5,6 +5,7 @@
 //! A short look cannot tell lines that are near each other: it then fits both sounds, and a later one decides.
 
 use super::spectrum::Look;
+use crate::event::ToneKind;
 use crate::facts::{Sound, ToneSpec};
 
 /// A set of sounds, by their place in [`Sounds`].
@@ -40,6 +41,7 @@ const TOLERANCE: f32 = 0.02;
 const TOLERANCE_HZ: f32 = 2.0;
 /// E.180 allows ±50 Hz for special information tones, and North America uses that for meanings of its own.
 const SIT_TOLERANCE_HZ: f32 = 55.0;
+const SIT_HZ: [f32; 3] = [950.0, 1400.0, 1800.0];
 /// Calling fax: 1100 Hz ± 38 (T.30).
 const CNG_TOLERANCE_HZ: f32 = 40.0;
 /// A line weaker than the strongest by this factor (12 dB) does not count.
@@ -51,6 +53,15 @@ const UNSTEADY: f32 = 0.2;
 
 /// Most sounds that a country can have: more than any has.
 const MAX_SOUNDS: usize = 60;
+
+/// Some countries announce other things with the three tones too.
+fn is_sit(spec: &ToneSpec) -> bool {
+    let has = |wanted: f32| {
+        let mut steps = spec.intro.iter().chain(&spec.steps);
+        steps.any(|s| matches!(&s.sound, Sound::Sum(hz) if hz.len() == 1 && (hz[0] - wanted).abs() < 50.0))
+    };
+    spec.kind == ToneKind::Sit || SIT_HZ.into_iter().all(has)
+}
 
 #[derive(Clone, Debug, PartialEq)]
 struct Pattern {
@@ -92,10 +103,9 @@ impl Sounds {
         let pattern = match sound {
             Sound::Silence => return SoundSet::NONE,
             Sound::Sum(hz) => {
-                let is_sit = |hz: f32| [950.0f32, 1400.0, 1800.0].iter().find(|s| (*s - hz).abs() < 50.0).copied();
                 let mut lines: Vec<Place> = hz.iter().map(|&f| Place::new(f)).collect();
-                if let (crate::event::ToneKind::Sit, &[f]) = (spec.kind, &hz[..])
-                    && let Some(nominal) = is_sit(f)
+                if let (&[f], true) = (&hz[..], is_sit(spec))
+                    && let Some(nominal) = SIT_HZ.into_iter().find(|s| (s - f).abs() < 50.0)
                 {
                     lines = vec![Place { hz: nominal, tolerance_hz: SIT_TOLERANCE_HZ }];
                 }
@@ -160,8 +170,12 @@ impl Sounds {
                 let mut last_hz = f32::MIN;
                 for place in &pattern.lines {
                     let slack = place.tolerance_hz + look.accuracy_hz(place.hz);
-                    if count > 0 && place.hz - last_hz < look.resolution_hz(place.hz) {
-                        groups[count - 1].1 = place.hz + slack;
+                    let apart = place.hz - last_hz;
+                    if count > 0 && apart < look.resolution_hz(place.hz) {
+                        // within one beat their common maximum is anywhere
+                        let wander = if look.window_s(place.hz) * apart < 1.5 { apart } else { 0.0 };
+                        groups[count - 1].0 -= wander;
+                        groups[count - 1].1 = place.hz + slack + wander;
                     } else if count < groups.len() {
                         groups[count] = (place.hz - slack, place.hz + slack);
                         count += 1;
