@@ -25,7 +25,7 @@ wants() { local n; for n; do header "$(scenario_file "$n")" needs | tr -s ', ' '
 
 # The executable that cargo reports for this build.
 cargo_executable() {
-    (cd "$REPO" && nice cargo "$@" --release --message-format=json-render-diagnostics) |
+    (cd "$REPO" && nice cargo "$@" --message-format=json-render-diagnostics) |
         sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1
 }
 
