@@ -238,12 +238,19 @@ fn latin1(text: &str) -> Vec<u8> {
 
 /// Absence is sent as codes: `D1#`-like messages differ by network, `00` withheld and `10` unavailable are EN 300 659-1's.
 fn dtmf_digits(id: &CallerId, start: Digit, end: Digit) -> DialString {
-    let number = match (&id.number, id.absent) {
-        (Some(n), _) => n.reveal().to_string(),
-        (None, Some(Absent::Private)) => "00".into(),
-        (None, _) => "10".into(),
+    // EN 300 659-1 annex B: B10 restricted, B00 not available; where numbers begin with D, D1 and D3
+    let (start, digits) = match (&id.number, id.absent) {
+        (Some(n), _) => (start, n.reveal().to_string()),
+        (None, absent) => {
+            let private = absent == Some(Absent::Private);
+            let first = Digit::at(1, 3);
+            match start.as_char() {
+                'D' => (start, if private { "1".into() } else { "3".to_string() }),
+                _ => (first, if private { "10".into() } else { "00".to_string() }),
+            }
+        }
     };
-    std::iter::once(start).chain(number.chars().filter_map(Digit::new)).chain(std::iter::once(end)).collect()
+    std::iter::once(start).chain(digits.chars().filter_map(Digit::new)).chain(std::iter::once(end)).collect()
 }
 
 fn dtmf_timing(level_dbm0: f32) -> DtmfTiming {

@@ -24,7 +24,7 @@ pub enum Received {
 /// Listens to one on-hook line.
 #[derive(Debug)]
 pub struct Receiver {
-    fsk: [Message; 2],
+    fsk: Message,
     digits: dtmf::Receiver,
     dialled: Dialled,
     heard: Vec<Heard>,
@@ -47,7 +47,7 @@ impl Default for Receiver {
 impl Receiver {
     pub fn new() -> Receiver {
         Receiver {
-            fsk: [Message::new(Standard::Bell202), Message::new(Standard::V23)],
+            fsk: Message::default(),
             digits: dtmf::Receiver::new(Time::ZERO),
             dialled: Dialled::default(),
             heard: Vec::new(),
@@ -57,10 +57,12 @@ impl Receiver {
 
     pub fn feed(&mut self, samples: &[i16], out: &mut Vec<Received>) {
         for sample in samples {
-            for message in &mut self.fsk {
-                message.feed(*sample);
+            self.fsk.feed(*sample);
+            match self.fsk.ended.take() {
+                Some(Ended::Whole(bytes)) => out.extend(understand(&bytes, self.fsk.format())),
+                Some(Ended::Broken(bytes)) => out.push(Received::Garbled(bytes)),
+                None => {}
             }
-            self.judge(out);
         }
         self.samples += samples.len() as u64;
         self.digits.feed(samples, &mut self.heard);
@@ -72,95 +74,35 @@ impl Receiver {
         }
         self.dialled.pass(now, out);
     }
-
-    /// Both demodulators hear the same message. Whole from either is whole; where both are, the one that fits the signal
-    /// better names the format; broken is told only when the other is not still at it.
-    fn judge(&mut self, out: &mut Vec<Received>) {
-        let [a, b] = &mut self.fsk;
-        let whole = |m: &Message| matches!(m.ended, Some(Ended::Whole(_)));
-        let chosen = match (&a.ended, &b.ended) {
-            (None, None) => return,
-            (Some(_), Some(_)) if whole(a) == whole(b) => {
-                if a.quality >= b.quality {
-                    a.take()
-                } else {
-                    b.take()
-                }
-            }
-            (Some(_), _) if whole(a) && !b.is_collecting() => a.take(),
-            (_, Some(_)) if whole(b) && !a.is_collecting() => b.take(),
-            (Some(_), None) if !whole(a) && !b.is_collecting() => a.take(),
-            (None, Some(_)) if !whole(b) && !a.is_collecting() => b.take(),
-            _ => return,
-        };
-        for message in &mut self.fsk {
-            message.reset();
-        }
-        match chosen {
-            Some((Ended::Whole(bytes), format)) => out.extend(understand(&bytes, format)),
-            Some((Ended::Broken(bytes), _)) => out.push(Received::Garbled(bytes)),
-            None => {}
-        }
-    }
 }
 
+/// How a message ended.
 #[derive(Debug)]
 enum Ended {
     Whole(Vec<u8>),
     Broken(Vec<u8>),
 }
 
-/// One demodulator and the message it is collecting.
-#[derive(Debug)]
+/// The demodulator and the message it is collecting.
+#[derive(Debug, Default)]
 struct Message {
     demodulator: Demodulator,
-    format: CallerIdFormat,
     /// Mark has been heard long enough for a message to begin.
     ready: bool,
     bytes: Vec<u8>,
     bad: bool,
-    /// How well this standard explained the signal while the message came.
-    quality: f32,
     ended: Option<Ended>,
 }
 
 impl Message {
-    fn new(standard: Standard) -> Message {
-        Message {
-            demodulator: Demodulator::new(standard),
-            format: match standard {
-                Standard::Bell202 => CallerIdFormat::Bell202,
-                Standard::V23 => CallerIdFormat::V23,
-            },
-            ready: false,
-            bytes: Vec::with_capacity(LONGEST),
-            bad: false,
-            quality: 0.0,
-            ended: None,
+    fn format(&self) -> CallerIdFormat {
+        match self.demodulator.standard() {
+            Standard::Bell202 => CallerIdFormat::Bell202,
+            Standard::V23 => CallerIdFormat::V23,
         }
-    }
-
-    fn reset(&mut self) {
-        self.bytes.clear();
-        self.ready = false;
-        self.bad = false;
-        self.quality = 0.0;
-        self.ended = None;
-    }
-
-    /// In the middle of a message.
-    fn is_collecting(&self) -> bool {
-        self.ended.is_none() && !self.bytes.is_empty()
-    }
-
-    fn take(&mut self) -> Option<(Ended, CallerIdFormat)> {
-        self.ended.take().map(|e| (e, self.format))
     }
 
     fn feed(&mut self, sample: i16) {
-        if self.ended.is_some() {
-            return;
-        }
         let (mut framed, mut lost) = (None, false);
         self.demodulator.feed(sample, |f| match f {
             Framed::Lost => lost = true,
@@ -177,7 +119,6 @@ impl Message {
         }
         if lost {
             self.end();
-            self.ready = self.ready && self.ended.is_some();
         }
     }
 
@@ -186,7 +127,6 @@ impl Message {
             self.ready = false;
             return;
         }
-        self.quality = self.quality.max(self.demodulator.share());
         self.bytes.push(byte);
         let whole = self.bytes.get(1).map_or(LONGEST, |length| usize::from(*length) + 3);
         if self.bytes.len() == whole {
