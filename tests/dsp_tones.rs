@@ -51,7 +51,7 @@ fn notation(spec: &ToneSpec) -> String {
 fn every_tone_of_every_country_is_called_by_its_own_name() {
     let mut wrong = Vec::new();
     let mut told = 0;
-    for code in Facts::embedded().codes().filter(|c| std::env::var("CC").is_ok_and(|x| x == "all" || x == *c)) {
+    for code in Facts::embedded().codes() {
         let country = Facts::embedded().country(code).unwrap();
         for spec in country.tones.iter().filter(|t| TOLD.contains(&t.kind)) {
             for (i, level) in [-10.0, -17.0, -25.0].into_iter().enumerate() {

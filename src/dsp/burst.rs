@@ -31,8 +31,8 @@ const LEAST_POWER: f32 = level::POWER_0_DBM0 * 1.585e-5;
 const FLOOR_DBM0: f32 = -60.0;
 const LEAST_FLOOR: f32 = level::POWER_0_DBM0 * 3.162e-8;
 const MOST_FLOOR: f32 = level::POWER_0_DBM0 * 1e-2;
-/// What is 12 dB below a tone is in its gap: echo of our own voice, noise.
-const GAP_SHARE: f32 = 0.063;
+/// What is 9 dB below a tone is in its gap: echo of our own voice, noise.
+const GAP_SHARE: f32 = 0.126;
 /// Noise has this much of its power, at most, in its strongest lines.
 const NOISE_CONCENTRATION: f32 = 0.4;
 /// So many looks at noise are the noise of the line, and no consonant.
@@ -182,6 +182,10 @@ impl Tracker {
         let steady = burst.recent[0].and(burst.recent[1]).and(burst.recent[2]);
         let before = burst.tally.alive();
         burst.tally.add(set);
+        if !burst.strange {
+            // a syllable over a tone makes it doubtful for a moment, and then it is what it was
+            burst.tally.forgive(steady.and(burst.tally.most()));
+        }
         let alive = burst.tally.alive();
         if set.meets(before) || (burst.tally.looks <= 2 && !set.is_empty()) {
             burst.last_fit = now;
@@ -320,6 +324,14 @@ impl Tally {
                 *doubt = doubt.saturating_sub(1);
             } else {
                 *doubt = (*doubt + 3).min(9);
+            }
+        }
+    }
+
+    fn forgive(&mut self, set: SoundSet) {
+        for (i, doubt) in self.doubt.iter_mut().enumerate() {
+            if set.meets(SoundSet::one(i)) {
+                *doubt = 0;
             }
         }
     }

@@ -28,12 +28,16 @@ const JOIN: Duration = Duration::from_millis(60);
 /// A tone without cadence is believed after this long; after bursts that announced it, sooner.
 const STEADY: Duration = Duration::from_millis(350);
 const STEADY_AFTER_INTRO: Duration = Duration::from_millis(180);
+/// One burst shorter than this proves nothing.
+const SHORT_BURST: Duration = Duration::from_millis(150);
 /// Cadences shorter than this are believed after two periods.
 const SHORT_PERIOD: Duration = Duration::from_millis(2000);
 /// A tone that is played once is named when nothing has followed it for so long.
 const DONE: Duration = Duration::from_millis(60);
 /// An edge is known so much later, at most.
 const LAG: Duration = Duration::from_millis(40);
+/// And the change of one sound to another, which is seen when a whole window holds the new one.
+const CHANGE_LAG: Duration = Duration::from_millis(220);
 /// Bursts at most this far apart began together.
 const TOGETHER: Duration = Duration::from_millis(60);
 /// When two tones fit for so long, the better one is named, and the other with it.
@@ -51,6 +55,11 @@ struct Element {
 impl Element {
     fn is_gap(&self) -> bool {
         self.sounds.is_empty()
+    }
+
+    /// Not a gap of the tone's own: one sound follows another.
+    fn is_join(&self) -> bool {
+        self.is_gap() && self.nominal.is_zero()
     }
 
     fn is_endless(&self) -> bool {
@@ -97,13 +106,20 @@ impl Hypothesis {
     }
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Named {
+    tone: Tone,
+    since: Time,
+    pattern: usize,
+}
+
 /// Names the tones of one country from their bursts.
 #[derive(Clone, Debug)]
 pub struct Recogniser {
     patterns: Vec<Pattern>,
     hypotheses: Vec<Hypothesis>,
-    /// What was named, and the pattern that keeps it alive.
-    named: Option<(Tone, usize)>,
+    /// What was named, since when, and the pattern that keeps it alive.
+    named: Option<Named>,
     burst: bool,
 }
 
@@ -129,7 +145,7 @@ impl Recogniser {
 
     /// A tone is named, and it is in its gap or sounding.
     pub fn named(&self) -> Option<Tone> {
-        self.named.map(|(tone, _)| tone)
+        self.named.map(|n| n.tone)
     }
 
     /// A burst began. `partial`: it may have begun earlier, unheard.
@@ -183,7 +199,7 @@ impl Recogniser {
     /// The burst that is on can only be one of these sounds.
     pub fn burst_is(&mut self, sounds: SoundSet, now: Time, out: &mut Vec<Heard>) {
         let patterns = &self.patterns;
-        let named = self.named.map(|(_, pattern)| pattern);
+        let named = self.named.map(|n| n.pattern);
         let mut ended_at = now;
         self.hypotheses.retain(|h| {
             let fits = patterns[h.pattern].elements.get(h.element).is_some_and(|e| e.sounds.meets(sounds));
@@ -222,8 +238,8 @@ impl Recogniser {
     /// Something else is heard, in place of a burst or of a gap. `at`: when the last that fitted was.
     pub fn interrupted(&mut self, at: Time, out: &mut Vec<Heard>) {
         let at = match self.named {
-            Some((_, pattern)) if !self.burst => {
-                self.hypotheses.iter().find(|h| h.pattern == pattern).map_or(at, |h| h.last_burst_ended)
+            Some(n) if !self.burst => {
+                self.hypotheses.iter().find(|h| h.pattern == n.pattern).map_or(at, |h| h.last_burst_ended)
             }
             _ => at,
         };
@@ -236,12 +252,15 @@ impl Recogniser {
     pub fn pass(&mut self, now: Time, out: &mut Vec<Heard>) {
         let patterns = &self.patterns;
         let mut ended_at = now;
-        let named = self.named.map(|(_, pattern)| pattern);
+        let named = self.named.map(|n| n.pattern);
         self.hypotheses.retain(|h| {
             let pattern = &patterns[h.pattern];
             let lasted = now.since(h.element_began);
             let alive = match pattern.elements.get(h.element) {
-                Some(element) => lasted <= element.max.saturating_add(LAG),
+                Some(element) => {
+                    let changes = pattern.next(h.element).is_some_and(|n| pattern.elements[n].is_join());
+                    lasted <= element.max.saturating_add(if changes { CHANGE_LAG } else { LAG })
+                }
                 None => lasted <= 2 * DONE,
             };
             if !alive && named == Some(h.pattern) {
@@ -261,16 +280,21 @@ impl Recogniser {
 
     /// Ends what was named when nothing keeps it alive, then looks for a new name.
     fn settle(&mut self, now: Time, ended_at: Time, out: &mut Vec<Heard>) {
-        if let Some((tone, pattern)) = self.named
+        if let Some(Named { tone, since, pattern }) = self.named
             && !self.hypotheses.iter().any(|h| h.pattern == pattern)
         {
             // another record of the same tone may fit what follows (a second cadence of the same country)
-            match self.hypotheses.iter().find(|h| self.patterns[h.pattern].kind == tone.kind && h.bursts > 0) {
-                Some(h) => self.named = Some((tone, h.pattern)),
+            let patterns = &self.patterns;
+            match self.hypotheses.iter().find(|h| patterns[h.pattern].kind == tone.kind && h.bursts > 0) {
+                Some(h) => self.named = Some(Named { tone, since, pattern: h.pattern }),
                 None => {
                     self.named = None;
-                    // its last bursts are spoken for: they are not the beginning of another tone
-                    self.hypotheses.retain(|h| h.began >= ended_at);
+                    // its bursts are spoken for: they are not the beginning of another tone; but what was taken for a
+                    // dial tone may turn out to be a special one
+                    let same = |h: &Hypothesis| {
+                        tone.kind.is_dial_tone() && patterns[h.pattern].kind.is_dial_tone() && h.began <= since
+                    };
+                    self.hypotheses.retain(|h| h.began >= ended_at || same(h));
                     out.push(Heard::ToneEnded { tone, at: ended_at });
                 }
             }
@@ -290,6 +314,9 @@ impl Recogniser {
             return;
         };
         let pattern = &self.patterns[best.pattern];
+        // a dial tone that may yet turn out to be a special one invites to dial all the same
+        let endless =
+            pattern.kind.is_dial_tone() && pattern.elements.get(best.element).is_some_and(Element::is_endless);
         let patient = now.since(best.began) < PATIENCE;
         let mut or = None;
         for rival in self.hypotheses.iter().filter(|r| self.patterns[r.pattern].kind != pattern.kind) {
@@ -297,6 +324,9 @@ impl Recogniser {
                 continue;
             }
             let kind = self.patterns[rival.pattern].kind;
+            if endless && kind.is_dial_tone() && !pattern.same_as.contains(&rival.pattern) {
+                continue;
+            }
             // a country may have several records of one tone: like any of them is like it
             let mut kin = self.hypotheses.iter().filter(|h| {
                 self.patterns[h.pattern].kind == pattern.kind && h.began <= best.began && self.is_ready(h, now)
@@ -316,7 +346,7 @@ impl Recogniser {
             out.push(Heard::ToneEnded { tone, at: best.last_burst_ended });
             self.hypotheses.clear();
         } else {
-            self.named = Some((tone, best.pattern));
+            self.named = Some(Named { tone, since: best.began, pattern: best.pattern });
         }
     }
 
@@ -328,14 +358,14 @@ impl Recogniser {
                 let needed = if h.bursts > 0 { STEADY_AFTER_INTRO } else { STEADY };
                 now.since(h.element_began) >= needed
             }
-            Some(_) => pattern.repeats_from.is_some() && h.bursts >= pattern.bursts_needed,
+            Some(_) => h.bursts >= pattern.bursts_needed,
             None => now.since(h.element_began) >= DONE,
         }
     }
 
     /// The durations fit it so much less that it needs no more patience.
     fn is_worse(&self, rival: &Hypothesis, best: &Hypothesis) -> bool {
-        rival.measured >= 2 && best.measured >= 2 && rival.mean_error() > best.mean_error() + 0.07
+        rival.measured >= 8 && best.measured >= 8 && rival.mean_error() > best.mean_error() + 0.07
     }
 }
 
@@ -359,11 +389,14 @@ impl Pattern {
         };
         let mut intro = merged(make(&spec.intro), shortest_gap);
         let mut steps = merged(make(&spec.steps), shortest_gap);
+        // lists of tones give one period of a special dial tone, and it goes on until somebody dials
+        let ends_in_gap = steps.len() > 1 && steps.last().is_some_and(|s| s.0.is_empty());
+        let spec_repeats = spec.repeats || (spec.kind.is_dial_tone() && ends_in_gap);
         // a loop of one sound is that sound without end
-        if spec.repeats && steps.len() == 1 {
+        if spec_repeats && steps.len() == 1 {
             steps[0].1 = None;
         }
-        let mut repeats = spec.repeats && !steps.is_empty();
+        let mut repeats = spec_repeats && !steps.is_empty();
         if repeats && steps.last().is_some_and(|s| s.1.is_none()) {
             // what never ends is the last thing that there is
             intro = merged(intro.into_iter().chain(steps.drain(..)).collect(), shortest_gap);
@@ -399,8 +432,17 @@ impl Pattern {
         let looped = &elements[if repeats { first_of_loop } else { 0 }..];
         let bursts = looped.iter().filter(|e| !e.is_gap()).count() as u32;
         let period: Duration = looped.iter().map(|e| e.nominal).sum();
+        let longest = elements.iter().filter(|e| !e.is_gap()).map(|e| e.nominal).max().unwrap_or_default();
+        let endless = elements.iter().any(Element::is_endless);
+        if bursts == 1 && !repeats && !endless && longest < SHORT_BURST {
+            // a voice has such blips: nothing is told from one of them
+            return None;
+        }
         let bursts_needed = match spec.kind {
+            ToneKind::Sit if is_rising(looped) => 3,
             ToneKind::Sit => bursts,
+            // one that is played once is known when it is over, unless it takes for ever
+            _ if !repeats && period < Duration::from_secs(5) => u32::MAX,
             ToneKind::Busy
             | ToneKind::Congestion
             | ToneKind::Disconnect
@@ -410,7 +452,7 @@ impl Pattern {
             {
                 2 * bursts
             }
-            _ if period < SHORT_PERIOD / 2 => 2 * bursts,
+            _ if period < SHORT_PERIOD / 2 || longest < SHORT_BURST => 2 * bursts,
             _ => 1,
         };
         let repeats_from = repeats.then_some(first_of_loop);
@@ -470,6 +512,13 @@ impl Element {
         let off = self.nominal.abs_diff(other.nominal);
         off <= Duration::from_millis(10) + self.nominal.max(other.nominal) / 16
     }
+}
+
+/// The first three bursts are three different sounds: special information tones as everywhere.
+fn is_rising(elements: &[Element]) -> bool {
+    let mut bursts = elements.iter().filter(|e| !e.is_gap());
+    let [Some(a), Some(b), Some(c)] = [bursts.next(), bursts.next(), bursts.next()] else { return false };
+    !a.sounds.meets(b.sounds) && !b.sounds.meets(c.sounds) && !a.sounds.meets(c.sounds)
 }
 
 /// Neighbours of the same sound are one, and gaps that nobody can hear are none.

@@ -131,34 +131,29 @@ impl Ear {
         let power = self.front.take(&self.block);
         let following = self.recogniser.is_following();
         let (recogniser, single, fax_told) = (&mut self.recogniser, &mut self.single, &mut self.fax_told);
-        self.tracker.take(&self.front, power, now, following, |edge| {
-            if std::env::var("EE").is_ok() {
-                eprintln!("{now} {edge:?}");
+        self.tracker.take(&self.front, power, now, following, |edge| match edge {
+            Edge::Began { at, partial } => {
+                *fax_told = false;
+                single.end(at, out);
+                single.began(at);
+                recogniser.burst_began(at, partial, out);
             }
-            match edge {
-                Edge::Began { at, partial } => {
-                    *fax_told = false;
-                    single.end(at, out);
-                    single.began(at);
-                    recogniser.burst_began(at, partial, out);
+            Edge::Fits(sounds) => {
+                recogniser.burst_is(sounds, now, out);
+                if sounds.meets(Sounds::CED) && now.since(single.burst) >= Duration::from_millis(500) && !*fax_told {
+                    *fax_told = true;
+                    out.push(Heard::Fax { tone: FaxTone::Ced, since: single.burst });
                 }
-                Edge::Fits(sounds) => {
-                    recogniser.burst_is(sounds, now, out);
-                    if sounds == Sounds::CED && now.since(single.burst) >= Duration::from_millis(500) && !*fax_told {
-                        *fax_told = true;
-                        out.push(Heard::Fax { tone: FaxTone::Ced, since: single.burst });
-                    }
-                }
-                Edge::Ended { at, fitted } => {
-                    let lasted = at.since(single.burst);
-                    if fitted == Sounds::CNG && CNG.contains(&lasted) {
-                        out.push(Heard::Fax { tone: FaxTone::Cng, since: single.burst });
-                    }
-                    single.end(at, out);
-                    if fitted.is_empty() { recogniser.interrupted(at, out) } else { recogniser.burst_ended(at, out) }
-                }
-                Edge::Strange { at } => recogniser.interrupted(at, out),
             }
+            Edge::Ended { at, fitted } => {
+                let lasted = at.since(single.burst);
+                if fitted == Sounds::CNG && CNG.contains(&lasted) {
+                    out.push(Heard::Fax { tone: FaxTone::Cng, since: single.burst });
+                }
+                single.end(at, out);
+                if fitted.is_empty() { recogniser.interrupted(at, out) } else { recogniser.burst_ended(at, out) }
+            }
+            Edge::Strange { at } => recogniser.interrupted(at, out),
         });
         let looked = self.tracker.looked();
         if let Some((look, set)) = looked {

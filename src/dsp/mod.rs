@@ -13,7 +13,6 @@ pub mod oscillator;
 
 pub mod caller_id;
 pub mod dtmf;
-pub mod ear;
 pub mod fsk;
 pub mod g711;
 pub mod tone;
@@ -21,13 +20,13 @@ pub mod voice;
 
 mod burst;
 mod cadence;
-mod caller_id_receiver;
-mod demodulator;
 mod filter;
 mod front;
 mod sound;
 mod spectrum;
 mod speech;
+
+pub mod ear;
 
 /// Samples of one frame: 20 ms at 8 kHz.
 pub const FRAME_SAMPLES: usize = 160;

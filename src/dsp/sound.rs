@@ -41,6 +41,8 @@ const TOLERANCE: f32 = 0.02;
 const TOLERANCE_HZ: f32 = 2.0;
 /// E.180 allows ±50 Hz for special information tones, and North America uses that for meanings of its own.
 const SIT_TOLERANCE_HZ: f32 = 55.0;
+/// Sounds with lines as near to each other as this are one: exchanges are no better.
+const ALIKE: f32 = 0.013;
 const SIT_HZ: [f32; 3] = [950.0, 1400.0, 1800.0];
 /// Calling fax: 1100 Hz ± 38 (T.30).
 const CNG_TOLERANCE_HZ: f32 = 40.0;
@@ -50,6 +52,8 @@ const WEAK: f32 = 0.063;
 const MIN_SHARE: f32 = 0.75;
 /// Variance of the power over its mean squared: a steady sine has none, one modulated by nine tenths 0.9, two sines ½.
 const UNSTEADY: f32 = 0.2;
+/// A single line through noise, and with an echo of speech 15 dB below it; a vowel has more.
+const STEADY: f32 = 0.15;
 
 /// Most sounds that a country can have: more than any has.
 const MAX_SOUNDS: usize = 60;
@@ -58,7 +62,7 @@ const MAX_SOUNDS: usize = 60;
 fn is_sit(spec: &ToneSpec) -> bool {
     let has = |wanted: f32| {
         let mut steps = spec.intro.iter().chain(&spec.steps);
-        steps.any(|s| matches!(&s.sound, Sound::Sum(hz) if hz.len() == 1 && (hz[0] - wanted).abs() < 50.0))
+        steps.any(|s| matches!(&s.sound, Sound::Sum(hz) if hz.len() == 1 && (hz[0] - wanted).abs() <= 50.0))
     };
     spec.kind == ToneKind::Sit || SIT_HZ.into_iter().all(has)
 }
@@ -69,6 +73,21 @@ struct Pattern {
     lines: Vec<Place>,
     /// A carrier with side bands this far away.
     modulated_by: Option<f32>,
+}
+
+impl Pattern {
+    /// So near that no ear tells them apart.
+    fn is_like(&self, other: &Pattern) -> bool {
+        let near =
+            |a: &Place, b: &Place| a.tolerance_hz.max(b.tolerance_hz) < 50.0 && (a.hz - b.hz).abs() < ALIKE * a.hz;
+        self.lines.len() == other.lines.len()
+            && self.lines.iter().zip(&other.lines).all(|(a, b)| a == b || near(a, b))
+            && match (self.modulated_by, other.modulated_by) {
+                (None, None) => true,
+                (Some(a), Some(b)) => (a - b).abs() < 0.25 * a,
+                _ => false,
+            }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -105,7 +124,7 @@ impl Sounds {
             Sound::Sum(hz) => {
                 let mut lines: Vec<Place> = hz.iter().map(|&f| Place::new(f)).collect();
                 if let (&[f], true) = (&hz[..], is_sit(spec))
-                    && let Some(nominal) = SIT_HZ.into_iter().find(|s| (s - f).abs() < 50.0)
+                    && let Some(nominal) = SIT_HZ.into_iter().find(|s| (s - f).abs() <= 50.0)
                 {
                     lines = vec![Place { hz: nominal, tolerance_hz: SIT_TOLERANCE_HZ }];
                 }
@@ -120,7 +139,7 @@ impl Sounds {
                 Pattern { lines: vec![Place::new(*carrier_hz)], modulated_by: Some(*by_hz) }
             }
         };
-        let index = self.patterns.iter().position(|p| *p == pattern).unwrap_or_else(|| {
+        let index = self.patterns.iter().position(|p| p.is_like(&pattern)).unwrap_or_else(|| {
             self.patterns.push(pattern);
             self.patterns.len() - 1
         });
@@ -160,8 +179,7 @@ impl Sounds {
                         < carrier.tolerance_hz + 0.1 * by
             }
             None => {
-                let single = pattern.lines.len() == 1;
-                if single && unsteadiness > UNSTEADY && self.is_modulated(pattern.lines[0]) {
+                if pattern.lines.len() == 1 && unsteadiness > STEADY {
                     return false;
                 }
                 // groups of lines too near to be told apart, as ranges of frequency
@@ -192,11 +210,6 @@ impl Sounds {
                     && self.share(look, groups) > MIN_SHARE
             }
         }
-    }
-
-    /// There is a modulated sound with this carrier.
-    fn is_modulated(&self, place: Place) -> bool {
-        self.patterns.iter().any(|p| p.modulated_by.is_some() && (p.lines[0].hz - place.hz).abs() < place.tolerance_hz)
     }
 
     /// The share of all power that lies in these ranges and the skirts of the lines in them.

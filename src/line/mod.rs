@@ -73,7 +73,7 @@ pub struct Line {
     voice: Voice,
     timers: Timers<Timer>,
     heard: Vec<Heard>,
-    ids: Vec<caller_id::Received>,
+    ids: Vec<Event>,
     out: VecDeque<Output>,
 }
 
@@ -240,13 +240,7 @@ impl Line {
         let kind = self.kind;
         if self.hook == Hook::OnHook && kind == PortKind::Fxo {
             self.caller_id.feed(&frame.0, &mut self.ids);
-            for id in std::mem::take(&mut self.ids) {
-                self.tell(match id {
-                    caller_id::Received::CallerId(id) => Event::CallerId(id),
-                    caller_id::Received::Garbled(bytes) => Event::CallerIdGarbled(bytes),
-                    caller_id::Received::MessageWaiting(on) => Event::MessageWaiting(on),
-                });
-            }
+            self.out.extend(self.ids.drain(..).map(Output::Event));
             return;
         }
         if self.deaf || self.hook == Hook::Flashing {
