@@ -63,6 +63,7 @@ const OTHER_TONE_PERSISTS: Duration = Duration::from_millis(1500);
 pub struct Progress {
     timers: Timers<Timer>,
     limits: Limits,
+    began: Time,
     alerting_since: Option<Time>,
     over: bool,
     out: VecDeque<Progressed>,
@@ -78,7 +79,7 @@ impl Progress {
         };
         let mut timers = Timers::new();
         timers.set(Timer::NothingHeard, now + limits.nothing_heard_after);
-        Progress { timers, limits, alerting_since: None, over: false, out: VecDeque::new() }
+        Progress { timers, limits, began: now, alerting_since: None, over: false, out: VecDeque::new() }
     }
 
     pub fn alerting_since(&self) -> Option<Time> {
@@ -125,9 +126,10 @@ impl Progress {
                 self.timers.stop(Timer::RingbackStopped);
                 self.timers.stop(Timer::NothingHeard);
                 if self.alerting_since.is_none() {
-                    self.alerting_since = Some(*since);
-                    self.timers.set(Timer::NoAnswer, *since + self.limits.no_answer_after);
-                    self.out.push_back(Progressed::Alerting { since: *since });
+                    let since = (*since).max(self.began);
+                    self.alerting_since = Some(since);
+                    self.timers.set(Timer::NoAnswer, since + self.limits.no_answer_after);
+                    self.out.push_back(Progressed::Alerting { since });
                 }
             }
             Heard::Tone { tone, .. } if tone.is(ToneKind::Busy) => self.failed(Ending::Busy, Some(tone.kind)),

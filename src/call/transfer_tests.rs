@@ -242,7 +242,6 @@ fn recall_ringing_after_leaving_brings_the_caller_back() {
         dial: [answers()].into(),
         on_hook: [vec![(3_000, Event::Ringing { burst: 1 })]].into(),
         off_hook: [vec![(1_500, speech())]].into(),
-        ..Default::default()
     };
     let run = run(&["5550100"], false, manners(), exchange);
     assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech });

@@ -1,5 +1,6 @@
 //! Who calls: SDMF and MDMF over FSK, or DTMF (GR-30-CORE, EN 300 659-1).
 
+pub use super::caller_id_receiver::{Received, Receiver};
 use super::dtmf::{DtmfGenerator, DtmfTiming};
 use super::fsk::{self, Modulator, Standard};
 use super::oscillator::Oscillator;
@@ -247,17 +248,4 @@ fn dtmf_digits(id: &CallerId, start: Digit, end: Digit) -> DialString {
 
 fn dtmf_timing(level_dbm0: f32) -> DtmfTiming {
     DtmfTiming { on: Duration::from_millis(70), off: Duration::from_millis(70), level_dbm0, ..DtmfTiming::default() }
-}
-
-pub enum Received {
-    CallerId(CallerId),
-    Garbled(Vec<u8>),
-}
-#[derive(Default)]
-pub struct Receiver;
-impl Receiver {
-    pub fn new() -> Receiver {
-        Receiver
-    }
-    pub fn feed(&mut self, _s: &[i16], _out: &mut Vec<Received>) {}
 }

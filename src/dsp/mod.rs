@@ -21,6 +21,8 @@ pub mod voice;
 
 mod burst;
 mod cadence;
+mod caller_id_receiver;
+mod demodulator;
 mod filter;
 mod front;
 mod sound;

@@ -244,6 +244,7 @@ impl Line {
                 self.tell(match id {
                     caller_id::Received::CallerId(id) => Event::CallerId(id),
                     caller_id::Received::Garbled(bytes) => Event::CallerIdGarbled(bytes),
+                    caller_id::Received::MessageWaiting(on) => Event::MessageWaiting(on),
                 });
             }
             return;

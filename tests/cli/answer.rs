@@ -7,7 +7,7 @@ fn answer(country: &str, targets: &str, warm: bool) -> (i32, Value) {
     if warm {
         args.push("--warm");
     }
-    let run = Tipring::new().run(&args);
+    let run = Tipring::start().run(&args);
     (run.code.expect("an exit code"), run.json())
 }
 
@@ -76,12 +76,12 @@ fn every_way_a_target_can_fail_brings_the_caller_back() {
 
 #[test]
 fn nobody_calling_ends_with_its_own_code() {
-    Tipring::new().run(&["--line", "sim/us?clock=virtual", "answer", "--within", "30s"]).exits(75);
+    Tipring::start().run(&["--line", "sim/us?clock=virtual", "answer", "--within", "30s"]).exits(75);
 }
 
 #[test]
 fn names_from_the_configuration_are_targets() {
-    let t = Tipring::new();
+    let t = Tipring::start();
     let config = t.file("tipring.toml", "[contacts]\nalice = \"555 0101\"\nbob = \"5550100\"\n");
     let line = "sim/us?scenario=incoming&clock=virtual";
     let run = t

@@ -22,7 +22,7 @@ const SUBSCRIBERS: [(&str, i32, &str); 17] = [
 ];
 
 fn every_subscriber(country: &str) {
-    let t = Tipring::new();
+    let t = Tipring::start();
     let mut wrong = Vec::new();
     for (number, exit, what) in SUBSCRIBERS {
         let line = format!("sim/{country}?clock=virtual");
@@ -56,7 +56,7 @@ fn each_subscriber_has_its_exit_code_in_sweden() {
 
 #[test]
 fn the_answer_names_what_was_heard() {
-    let run = Tipring::new().run(&["--line", "sim/us?clock=virtual", "--json", "dial", "5550101"]).exits(10);
+    let run = Tipring::start().run(&["--line", "sim/us?clock=virtual", "--json", "dial", "5550101"]).exits(10);
     let json = run.json();
     assert_eq!(json["schema"], "tipring.dial/1");
     assert_eq!(json["outcome"], "busy");
@@ -69,13 +69,13 @@ fn the_answer_names_what_was_heard() {
 
 #[test]
 fn quiet_prints_nothing_on_success() {
-    let run = Tipring::new().run(&["--line", "sim/us?clock=virtual", "-q", "dial", "5550100"]).exits(0);
+    let run = Tipring::start().run(&["--line", "sim/us?clock=virtual", "-q", "dial", "5550100"]).exits(0);
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
 }
 
 #[test]
 fn a_call_can_be_recorded_and_played_to() {
-    let t = Tipring::new();
+    let t = Tipring::start();
     let record = t.path().join("call.wav");
     let run = t
         .run(&[
@@ -99,7 +99,7 @@ fn a_call_can_be_recorded_and_played_to() {
 
 #[test]
 fn the_same_seed_gives_the_same_journal_to_the_byte() {
-    let t = Tipring::new();
+    let t = Tipring::start();
     let journal = |name: &str, seed: u32| {
         let path = t.path().join(name);
         let line = format!("sim/us?clock=virtual&scenario=incoming&seed={seed}");
@@ -125,11 +125,11 @@ fn the_same_seed_gives_the_same_journal_to_the_byte() {
 
 #[test]
 fn a_dry_run_shows_the_plan_and_touches_nothing() {
-    let run = Tipring::new().run(&["--line", "dahdi/99", "--dry-run", "dial", "5550100"]).exits(0);
+    let run = Tipring::start().run(&["--line", "dahdi/99", "--dry-run", "dial", "5550100"]).exits(0);
     assert!(run.stdout.contains("wait 5 s for dial tone") && run.stdout.contains("dial 5550100"), "{}", run.all());
 }
 
 #[test]
 fn time_out_ends_a_call_that_takes_too_long() {
-    Tipring::new().run(&["--line", "sim/us?clock=virtual", "--timeout", "10s", "dial", "5550102"]).exits(75);
+    Tipring::start().run(&["--line", "sim/us?clock=virtual", "--timeout", "10s", "dial", "5550102"]).exits(75);
 }

@@ -15,7 +15,7 @@ fn one_error(run: Run, code: i32, contains: &[&str]) {
 #[test]
 fn hostile_numbers_are_refused_before_anything_is_touched() {
     for number in ["5551234;ATH", "$(reboot)", "555\r\nATZ", "\u{1b}[31m", "🤙", "", " ", &"9".repeat(500)] {
-        let run = Tipring::new().run(&["--line", "sim/us?clock=virtual", "dial", number]);
+        let run = Tipring::start().run(&["--line", "sim/us?clock=virtual", "dial", number]);
         assert!(!run.stderr.contains('\u{1b}'), "{}", run.all());
         one_error(run, 2, &["cannot dial"]);
     }
@@ -24,10 +24,14 @@ fn hostile_numbers_are_refused_before_anything_is_touched() {
 #[test]
 fn unknown_lines_are_refused_with_where_to_look() {
     for line in ["isdn/3", "dahdi/0", "dahdi/x", "sim/XX", "office", "../../etc/passwd", ""] {
-        one_error(Tipring::new().run(&["--line", line, "dial", "5550100"]), 2, &["no line is called", "tipring lines"]);
+        one_error(
+            Tipring::start().run(&["--line", line, "dial", "5550100"]),
+            2,
+            &["no line is called", "tipring lines"],
+        );
     }
-    one_error(Tipring::new().run(&["--line", "sim/zz", "dial", "5550100"]), 2, &["no facts about the country"]);
-    one_error(Tipring::new().run(&["--line", "sim/us?colour=red", "dial", "5550100"]), 2, &["colour", "seed"]);
+    one_error(Tipring::start().run(&["--line", "sim/zz", "dial", "5550100"]), 2, &["no facts about the country"]);
+    one_error(Tipring::start().run(&["--line", "sim/us?colour=red", "dial", "5550100"]), 2, &["colour", "seed"]);
 }
 
 #[test]
@@ -35,12 +39,12 @@ fn a_missing_dahdi_channel_says_what_to_load() {
     if std::path::Path::new("/dev/dahdi").exists() {
         return; // on a machine with DAHDI the channel may be there; the kernel lab shows these errors
     }
-    one_error(Tipring::new().run(&["--line", "dahdi/1", "dial", "5550100"]), 4, &["dahdi/1", "modprobe"]);
+    one_error(Tipring::start().run(&["--line", "dahdi/1", "dial", "5550100"]), 4, &["dahdi/1", "modprobe"]);
 }
 
 #[test]
 fn a_broken_configuration_is_shown_where_it_is_broken() {
-    let t = Tipring::new();
+    let t = Tipring::start();
     let config = t.file("bad.toml", "[line.office]\nport = \"sim/us\"\nflash_ms = [5000]\n");
     let run = t.run(&["--config", &config, "--line", "office", "dial", "5550100"]);
     one_error(run, 3, &["bad.toml:3:13", "must be 50..=1500 ms"]);
@@ -51,7 +55,7 @@ fn a_broken_configuration_is_shown_where_it_is_broken() {
 
 #[test]
 fn a_broken_scenario_is_an_error_of_its_own() {
-    let t = Tipring::new();
+    let t = Tipring::start();
     let scenario = t.file("bad-scenario.toml", "[[call]]\nat = \"yesterday\"\n");
     let line = format!("sim/us?clock=virtual&scenario={scenario}");
     let run = t.run(&["--line", &line, "answer"]);
@@ -65,7 +69,7 @@ fn without_a_line_the_way_to_one_is_told() {
     if std::path::Path::new("/dev/dahdi").exists() {
         return;
     }
-    one_error(Tipring::new().run(&["dial", "5550100"]), 2, &["--line sim/us"]);
+    one_error(Tipring::start().run(&["dial", "5550100"]), 2, &["--line sim/us"]);
 }
 
 #[test]
@@ -73,13 +77,13 @@ fn acting_on_a_line_that_nobody_holds_says_so() {
     for command in [vec!["hangup"], vec!["flash"], vec!["dtmf", "1"], vec!["transfer", "5550100"]] {
         let mut args = vec!["--line", "sim/us"];
         args.extend(command);
-        one_error(Tipring::new().run(&args), 1, &["no call"]);
+        one_error(Tipring::start().run(&args), 1, &["no call"]);
     }
 }
 
 #[test]
 fn an_error_is_also_a_document_for_who_asked_for_json() {
-    let run = Tipring::new().run(&["--json", "--line", "isdn/1", "dial", "5550100"]).exits(2);
+    let run = Tipring::start().run(&["--json", "--line", "isdn/1", "dial", "5550100"]).exits(2);
     let json = run.json();
     assert_eq!(json["schema"], "tipring.error/1");
     assert_eq!(json["exit"], 2);
@@ -88,6 +92,6 @@ fn an_error_is_also_a_document_for_who_asked_for_json() {
 #[test]
 fn usage_errors_have_code_two() {
     for args in [&["frobnicate"][..], &["dial"], &["--wait", "soon", "lines"], &["answer", "--after", "0"], &[]] {
-        assert_eq!(Tipring::new().run(args).code, Some(2), "{args:?}");
+        assert_eq!(Tipring::start().run(args).code, Some(2), "{args:?}");
     }
 }

@@ -20,7 +20,7 @@ fn words(line: &str) -> Vec<String> {
 fn run(line: &str) -> (i32, String) {
     let words = words(line);
     let args: Vec<&str> = words[1..].iter().map(String::as_str).collect();
-    let run = Tipring::new().run(&args);
+    let run = Tipring::start().run(&args);
     (run.code.unwrap_or(-1), run.all())
 }
 

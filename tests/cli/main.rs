@@ -16,7 +16,7 @@ pub struct Tipring {
 }
 
 impl Tipring {
-    pub fn new() -> Tipring {
+    pub fn start() -> Tipring {
         Tipring { home: tempfile::tempdir().expect("a temporary directory") }
     }
 

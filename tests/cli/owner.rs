@@ -55,7 +55,7 @@ impl Owner {
 
 #[test]
 fn transfer_works_on_a_call_that_another_process_holds() {
-    let t = Tipring::new();
+    let t = Tipring::start();
     let owner = Owner::answering(&t);
     let run = t.run(&["--line", LINE, "--json", "transfer", "5550101", "5550100", "--warm"]).exits(0);
     let json = run.json();
@@ -67,7 +67,7 @@ fn transfer_works_on_a_call_that_another_process_holds() {
 
 #[test]
 fn a_failed_transfer_leaves_the_call_with_its_owner() {
-    let t = Tipring::new();
+    let t = Tipring::start();
     let owner = Owner::answering(&t);
     t.run(&["--line", LINE, "transfer", "5550101"]).exits(20);
     t.run(&["--line", LINE, "flash"]).exits(0);
@@ -77,7 +77,7 @@ fn a_failed_transfer_leaves_the_call_with_its_owner() {
 
 #[test]
 fn the_second_process_that_wants_the_line_is_told_who_holds_it() {
-    let t = Tipring::new();
+    let t = Tipring::start();
     let owner = Owner::answering(&t);
     let run = t.run(&["--line", LINE, "dial", "5550100"]).exits(5);
     let pid = owner.child.id().to_string();
@@ -89,7 +89,7 @@ fn the_second_process_that_wants_the_line_is_told_who_holds_it() {
 #[test]
 fn an_interrupt_leaves_the_line_on_hook_and_says_so_in_the_exit_code() {
     for signal in [nix::sys::signal::Signal::SIGINT, nix::sys::signal::Signal::SIGTERM] {
-        let t = Tipring::new();
+        let t = Tipring::start();
         let owner = Owner::answering(&t);
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(owner.child.id() as i32), signal).unwrap();
         owner.ends().exits(130);
@@ -98,7 +98,7 @@ fn an_interrupt_leaves_the_line_on_hook_and_says_so_in_the_exit_code() {
 
 #[test]
 fn a_line_whose_owner_was_killed_is_free_at_once() {
-    let t = Tipring::new();
+    let t = Tipring::start();
     let mut owner = Owner::answering(&t);
     owner.child.kill().unwrap();
     owner.child.wait().unwrap();
@@ -116,7 +116,7 @@ impl Owner {
 
 #[test]
 fn a_closed_pipe_ends_the_call() {
-    let t = Tipring::new();
+    let t = Tipring::start();
     let mut owner = Owner::answering(&t);
     drop(owner.child.stdout.take());
     owner.ends().exits(130);
@@ -124,7 +124,7 @@ fn a_closed_pipe_ends_the_call() {
 
 #[test]
 fn a_detached_owner_outlives_its_command() {
-    let t = Tipring::new();
+    let t = Tipring::start();
     let run = t.run(&["--json", "--line", LINE, "answer", "--detach"]).exits(0);
     assert_eq!(run.json()["schema"], "tipring.answer/1", "{}", run.all());
     t.run(&["--line", LINE, "transfer", "5550100", "--warm"]).exits(0);
