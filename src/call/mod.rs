@@ -28,7 +28,7 @@ pub use release::{Ending, Evidence};
 pub use session::{Answering, Begin, Call, CallOutput, Dialling, Plan, Reply, Request, Stage};
 pub use step::Step;
 
-use crate::event::{Absent, Action, CallerId, ToneKind};
+use crate::event::{Absent, Action, CallerId, Event, ToneKind};
 use crate::facts::{CallerIdTiming, Country, RecallWindow, Sound, ToneSpec};
 use crate::number::DialString;
 use std::collections::VecDeque;
@@ -172,6 +172,16 @@ fn widths_in(window: &RecallWindow) -> Vec<Duration> {
         }
     }
     widths
+}
+
+/// The line itself ends the call: how, and what it said.
+fn line_gone(event: &Event) -> Option<(Ending, String)> {
+    match event {
+        Event::DeviceRemoved => Some((Ending::DeviceRemoved, "device removed".into())),
+        Event::LineLost => Some((Ending::LineLost, "battery lost".into())),
+        Event::Alarm(alarm) => Some((Ending::LineLost, format!("alarm {alarm:?}").to_lowercase())),
+        _ => None,
+    }
 }
 
 /// How a target is shown in steps and answers: its name when it has one, else its number. Steps are the user's own

@@ -64,10 +64,18 @@ impl Originate {
     }
 
     pub fn handle(&mut self, now: Time, event: &Event) {
+        if self.state == State::Over {
+            return;
+        }
+        if let Some((ending, heard)) = super::line_gone(event) {
+            let step = match self.state {
+                State::WaitingForDialTone => Step::new(now, "off-hook"),
+                _ => Step::new(now, "dial").target(super::shown(&self.target)),
+            };
+            self.out.tell(step.heard(heard).result(ending.name()));
+            return self.fail(ending);
+        }
         match (self.state, event) {
-            (State::Over, _) => {}
-            (_, Event::DeviceRemoved) => self.fail(Ending::DeviceRemoved),
-            (_, Event::LineLost | Event::Alarm(_)) => self.fail(Ending::LineLost),
             (State::WaitingForDialTone, Event::Ringing { .. }) => self.fail(Ending::Glare),
             (State::WaitingForDialTone, Event::Heard(Heard::Tone { tone, .. })) => match tone.kind {
                 kind if kind.is_dial_tone() => {
@@ -159,6 +167,33 @@ impl Originate {
             self.timers.stop_all();
             self.progress = None;
             self.out.done(with);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Alarm;
+    use crate::facts::Facts;
+
+    #[test]
+    fn a_line_that_goes_dead_is_told_with_what_it_said() {
+        let dead = [
+            (Event::Alarm(Alarm::Red), Ending::LineLost, "alarm red"),
+            (Event::LineLost, Ending::LineLost, "battery lost"),
+            (Event::DeviceRemoved, Ending::DeviceRemoved, "device removed"),
+        ];
+        for (event, ending, heard) in dead {
+            let manners = Manners::of(Facts::embedded().country("us").unwrap());
+            let target = Target { name: None, number: "5550100".parse().unwrap() };
+            let mut m = Originate::new(Time::ZERO, target, Duration::from_secs(60), manners);
+            m.handle(Time::ms(20), &event);
+            let told = Step::new(Time::ms(20), "off-hook").heard(heard).result(ending.name());
+            assert_eq!(m.poll_output(), Some(Output::Do(Action::OffHook)));
+            assert_eq!(m.poll_output(), Some(Output::Step(told)));
+            assert_eq!(m.poll_output(), Some(Output::Done(Originated::Failed(ending))));
+            assert_eq!(m.poll_timeout(), None);
         }
     }
 }

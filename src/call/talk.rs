@@ -58,9 +58,11 @@ impl Talk {
         if self.over {
             return;
         }
+        if let Some((ending, heard)) = super::line_gone(event) {
+            self.out.tell(Step::new(now, "talk").heard(heard).result(ending.name()));
+            return self.end(ending);
+        }
         match event {
-            Event::DeviceRemoved => self.end(Ending::DeviceRemoved),
-            Event::LineLost | Event::Alarm(_) => self.end(Ending::LineLost),
             Event::ForwardDisconnect { open } => {
                 let heard = format!("forward disconnect {} ms", open.as_millis());
                 self.far_end_gone(now, heard);
@@ -135,4 +137,26 @@ fn ends_a_call(kind: ToneKind) -> bool {
                 | ToneKind::NumberUnobtainable
                 | ToneKind::Sit
         )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Alarm;
+
+    #[test]
+    fn a_call_that_the_line_itself_ended_says_what_the_line_said() {
+        let dead = [
+            (Event::Alarm(Alarm::Red), Ending::LineLost, "alarm red"),
+            (Event::LineLost, Ending::LineLost, "battery lost"),
+            (Event::DeviceRemoved, Ending::DeviceRemoved, "device removed"),
+        ];
+        for (event, ending, heard) in dead {
+            let mut talk = Talk::new(Time::ZERO, TalkPlan::default());
+            talk.handle(Time::secs(3), &event);
+            let told = Step::new(Time::secs(3), "talk").heard(heard).result(ending.name());
+            assert_eq!(talk.poll_output(), Some(Output::Step(told)));
+            assert_eq!(talk.poll_output(), Some(Output::Done(ending)));
+        }
+    }
 }

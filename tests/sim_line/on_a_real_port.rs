@@ -19,6 +19,8 @@ struct Wire {
     now: Time,
     signals: VecDeque<(Time, Signal)>,
     commands: Vec<Command>,
+    /// On-hook transmissions: from which sample heard, and how long.
+    transmissions: Vec<(usize, Duration)>,
     heard: Vec<i16>,
     says: Option<DtmfGenerator>,
     unread: u32,
@@ -54,7 +56,12 @@ impl Port for FxsPort {
         if matches!(command, Command::Reverse(_)) {
             return Err(PortError::Unsupported { port: "dahdi/1".into(), what: "reverse".into() });
         }
-        self.wire.lock().unwrap().commands.push(command);
+        let mut w = self.wire.lock().unwrap();
+        if let Command::OnHookTransmission(lasts) = command {
+            let from = w.heard.len();
+            w.transmissions.push((from, lasts));
+        }
+        w.commands.push(command);
         Ok(())
     }
     fn next_signal(&mut self) -> Result<Option<(Time, Signal)>, PortError> {
@@ -255,4 +262,18 @@ fn a_removed_port_ends_the_service() {
     let mut office = Office::open("us", "idle");
     office.signal(Signal::Removed);
     assert!(matches!(office.exchange.step(), Err(PortError::Removed { .. })));
+}
+
+#[test]
+fn on_hook_transmission_outlasts_the_caller_id_by_what_a_driver_keeps_in_its_queues() {
+    for country in ["us", "gb"] {
+        let mut office = Office::open(country, "incoming");
+        office.run(6_000);
+        let w = office.wire.lock().unwrap();
+        let (from, open) = *w.transmissions.last().unwrap();
+        let end = from + w.heard[from..].iter().rposition(|s| *s != 0).unwrap() + 1;
+        let lasted = Duration::from_millis((end - from) as u64 / 8);
+        assert!(lasted > Duration::from_millis(300), "{country}: no caller ID but {lasted:?}");
+        assert!(open >= lasted + Duration::from_millis(200), "{country}: {open:?} for {lasted:?}");
+    }
 }

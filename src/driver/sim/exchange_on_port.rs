@@ -21,6 +21,9 @@ use std::time::Duration;
 const OPEN_LOOP_MAX: Duration = Duration::from_millis(500);
 /// After our own open loop a driver may still tell of the break that it saw.
 const BREAK_IS_OURS: Duration = Duration::from_millis(300);
+/// What we say lies in the port's queues for so long before it is on the pair (DAHDI: three blocks in the kernel, and up to
+/// as many frames before them); the end of caller ID must not find the transmission closed.
+const UNDER_WAY: Duration = Duration::from_millis(250);
 const LOOK_ROUND: Duration = Duration::from_millis(50);
 
 pub struct ExchangeOnPort {
@@ -130,7 +133,7 @@ impl ExchangeOnPort {
                 LineOutput::Ring(cadence) => Command::Ring(cadence),
                 LineOutput::RingOff => Command::RingOff,
                 LineOutput::Reverse(on) => Command::Reverse(on),
-                LineOutput::OnHookTransmission(d) => Command::OnHookTransmission(d),
+                LineOutput::OnHookTransmission(d) => Command::OnHookTransmission(d + UNDER_WAY),
                 LineOutput::OpenLoop(d) => {
                     let open = d.min(OPEN_LOOP_MAX);
                     self.our_break = now + open + BREAK_IS_OURS;

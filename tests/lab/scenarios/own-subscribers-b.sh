@@ -6,7 +6,7 @@
 . /lab/tipring.sh
 own_exchange us idle 1
 for pair in 5550106:14 5550107:0 5550108:0 5550109:0 5550110:0 5550111:0; do
-	expect_exit ${pair#*:} t 1 dial --no-answer-after 20s ${pair%:*}
+	expect_exit ${pair#*:} t 1 dial --no-answer-after 12s ${pair%:*}
 	stays_on_hook 1
 	sleep 3
 done

@@ -6,7 +6,7 @@
 . /lab/tipring.sh
 own_exchange us idle 1
 for pair in 5550112:0 5550113:0 5550114:0 5550115:0 5559999:13; do
-	expect_exit ${pair#*:} t 1 dial --no-answer-after 20s ${pair%:*}
+	expect_exit ${pair#*:} t 1 dial --no-answer-after 40s ${pair%:*}
 	stays_on_hook 1
 	sleep 3
 done

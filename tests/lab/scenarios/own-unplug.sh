@@ -8,7 +8,7 @@ spawn call tipring -v --line dahdi/5 --json dial 5550100 --hangup-after never
 says call 30 'answered'
 unplug 1
 exit_of call 6 6
-says call 1 'alarm|battery lost'
+json_has call.out '[.steps[] | select(.step == "talk" and .result == "line-lost") | .heard] | any(test("alarm|battery"))'
 expect_exit 6 t 1 dial 5550100
 check "the line is told to be in alarm" grep -qi alarm err
 run tipring --json lines
