@@ -267,11 +267,7 @@ impl DahdiPort {
         let channel = Channel::new(number, span_number, kind, signalling, file, marker, wake);
         let channel = Arc::new(channel);
         let mut tracker = Tracker::new(kind);
-        let sense = Sense::from_rxhooksig(params.rxhooksig);
-        tracker.sense(Time::ZERO, sense, params.chan_alarms);
-        if sense == Sense::Closed {
-            tracker.begins_off_hook();
-        }
+        tracker.sense(Time::ZERO, Sense::from_rxhooksig(params.rxhooksig), params.chan_alarms);
         let (frames_in, frames) = rtrb::RingBuffer::new(FRAMES_TO_READ);
         let (to_send, frames_out) = rtrb::RingBuffer::new(FRAMES_TO_WRITE);
         let (signals_in, signals) = rtrb::RingBuffer::new(SIGNALS);

@@ -425,7 +425,8 @@ impl Tracker {
                 }
             }
             Sense::Closed => {
-                // an off-hook that no event told of: one that was there before the channel was opened
+                // An off-hook that no event told of: one that was there before the channel was opened. Not at once: the
+                // telephone may have hung up within the card's debounce time before.
                 let since = *self.closed.get_or_insert(now);
                 if now.since(since) >= CLOSED_SEEN {
                     self.closes();
@@ -435,13 +436,6 @@ impl Tracker {
                 }
             }
             _ => {}
-        }
-    }
-
-    /// FXS: the loop is closed when the channel is opened; no event will say so.
-    pub fn begins_off_hook(&mut self) {
-        if self.kind == PortKind::Fxs {
-            self.closes();
         }
     }
 

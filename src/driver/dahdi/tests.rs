@@ -114,11 +114,25 @@ fn an_off_hook_that_reads_as_a_flash_or_pulse_on_a_fresh_channel_is_an_off_hook(
 #[test]
 fn a_telephone_that_is_off_hook_when_the_channel_is_opened_is_told_once() {
     let mut t = Tracker::new(PortKind::Fxs);
-    t.begins_off_hook();
     for ms in (0..400).step_by(20) {
         t.sense(Time::ms(ms), Sense::Closed, 0);
     }
     t.event(Time::ms(500), KernelEvent::RingOffHook, 0);
+    assert_eq!(t.poll_output(), Some(Signal::OffHook));
+    assert_eq!(t.poll_output(), None);
+}
+
+#[test]
+fn a_telephone_that_hung_up_just_before_the_channel_was_opened_is_on_hook() {
+    let mut t = Tracker::new(PortKind::Fxs);
+    // its loop is seen closed until the card has debounced it
+    t.sense(Time::ZERO, Sense::Closed, 0);
+    for ms in (4..1000).step_by(20) {
+        t.sense(Time::ms(ms), Sense::Open, 0);
+    }
+    assert_eq!(t.poll_output(), None);
+    // the kernel takes its next off-hook for the end of a flash
+    t.event(Time::ms(1004), KernelEvent::WinkFlash, 0);
     assert_eq!(t.poll_output(), Some(Signal::OffHook));
     assert_eq!(t.poll_output(), None);
 }
