@@ -165,7 +165,7 @@ impl Witness for Live<'_> {
             self.progress.line(&record.to_string());
         }
         if let Some(journal) = &mut self.journal
-            && let Err(e) = writeln!(journal, "{record}")
+            && let Err(e) = writeln!(journal, "{}", record.masked())
         {
             // a full disk never stops a call
             tracing::warn!("the journal ends here: {e}");

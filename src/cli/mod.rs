@@ -62,7 +62,7 @@ pub struct Global {
     /// Give up after this long, whatever is going on (exit 75)
     #[arg(long, global = true, value_name = "DUR", value_parser = duration::parse)]
     pub timeout: Option<Duration>,
-    /// Write every event of the call to this file, one line each
+    /// Write every event of the call to this file, one line each; numbers and names are masked
     #[arg(long, global = true, value_name = "FILE")]
     pub journal: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! How many times faster than the clock a simulated line runs: `cargo run --release --example sim_speed`.
+//! How many times faster than the clock a simulated line runs: `cargo bench --bench sim_speed`.
 
 use std::time::{Duration, Instant};
 use tipring::driver::Port;
