@@ -120,7 +120,6 @@ pub struct Recogniser {
     hypotheses: Vec<Hypothesis>,
     /// What was named, since when, and the pattern that keeps it alive.
     named: Option<Named>,
-    burst: bool,
 }
 
 impl Recogniser {
@@ -135,7 +134,7 @@ impl Recogniser {
                 .collect();
         }
         let most = patterns.iter().map(|p| p.elements.len()).sum::<usize>() * 2;
-        Recogniser { patterns, hypotheses: Vec::with_capacity(most), named: None, burst: false }
+        Recogniser { patterns, hypotheses: Vec::with_capacity(most), named: None }
     }
 
     /// Something is being followed: gaps may be told from bursts by the level of what was heard.
@@ -150,10 +149,7 @@ impl Recogniser {
 
     /// A burst began. `partial`: it may have begun earlier, unheard.
     pub fn burst_began(&mut self, at: Time, partial: bool, out: &mut Vec<Heard>) {
-        self.burst = true;
-        let patterns = &self.patterns;
-        self.hypotheses.retain_mut(|h| {
-            let pattern = &patterns[h.pattern];
+        self.keep(at, SHORT_BURST, out, |pattern, h| {
             let Some(gap) = pattern.elements.get(h.element).filter(|e| e.is_gap()) else {
                 return false;
             };
@@ -162,14 +158,10 @@ impl Recogniser {
                 return false;
             }
             h.deviate(gap, lasted);
-            match pattern.next(h.element) {
-                Some(next) => {
-                    h.element = next;
-                    h.element_began = at;
-                    true
-                }
-                None => false,
-            }
+            let Some(next) = pattern.next(h.element) else { return false };
+            h.element = next;
+            h.element_began = at;
+            true
         });
         for (index, pattern) in self.patterns.iter().enumerate() {
             let intro = pattern.repeats_from.unwrap_or(0);
@@ -193,33 +185,20 @@ impl Recogniser {
                 }
             }
         }
-        self.judge(at, out);
     }
 
     /// The burst that is on can only be one of these sounds.
     pub fn burst_is(&mut self, sounds: SoundSet, now: Time, out: &mut Vec<Heard>) {
-        let patterns = &self.patterns;
-        let named = self.named.map(|n| n.pattern);
-        let mut ended_at = now;
-        self.hypotheses.retain(|h| {
-            let fits = patterns[h.pattern].elements.get(h.element).is_some_and(|e| e.sounds.meets(sounds));
-            if !fits && named == Some(h.pattern) && h.bursts > 0 {
-                ended_at = h.last_burst_ended;
-            }
-            fits
+        self.keep(now, SHORT_BURST, out, |pattern, h| {
+            pattern.elements.get(h.element).is_some_and(|e| e.sounds.meets(sounds))
         });
-        self.settle(now, ended_at, out);
     }
 
     /// The burst that was on is over.
     pub fn burst_ended(&mut self, at: Time, out: &mut Vec<Heard>) {
-        self.burst = false;
-        let patterns = &self.patterns;
-        self.hypotheses.retain_mut(|h| {
-            let pattern = &patterns[h.pattern];
-            let element = &pattern.elements[h.element];
+        self.keep(at, Duration::ZERO, out, |pattern, h| {
+            let Some(element) = pattern.elements.get(h.element) else { return false };
             let lasted = at.since(h.element_began);
-            h.last_burst_ended = at;
             if element.is_endless() || lasted > element.max || (lasted < element.min && !h.partial) {
                 return false;
             }
@@ -228,45 +207,56 @@ impl Recogniser {
                 h.deviate(element, lasted);
             }
             h.partial = false;
+            h.last_burst_ended = at;
             h.element = pattern.next(h.element).unwrap_or(pattern.elements.len());
             h.element_began = at;
             true
         });
-        self.settle(at, at, out);
     }
 
     /// Something else is heard, in place of a burst or of a gap. `at`: when the last that fitted was.
     pub fn interrupted(&mut self, at: Time, out: &mut Vec<Heard>) {
-        let at = match self.named {
-            Some(n) if !self.burst => {
-                self.hypotheses.iter().find(|h| h.pattern == n.pattern).map_or(at, |h| h.last_burst_ended)
-            }
-            _ => at,
-        };
-        self.hypotheses.clear();
-        self.settle(at, at, out);
-        self.burst = false;
+        self.keep(at, SHORT_BURST, out, |_, _| false);
     }
 
     /// Time passes.
     pub fn pass(&mut self, now: Time, out: &mut Vec<Heard>) {
-        let patterns = &self.patterns;
-        let mut ended_at = now;
-        let named = self.named.map(|n| n.pattern);
-        self.hypotheses.retain(|h| {
-            let pattern = &patterns[h.pattern];
+        self.keep(now, SHORT_BURST, out, |pattern, h| {
             let lasted = now.since(h.element_began);
-            let alive = match pattern.elements.get(h.element) {
+            match pattern.elements.get(h.element) {
                 Some(element) => {
                     let changes = pattern.next(h.element).is_some_and(|n| pattern.elements[n].is_join());
                     lasted <= element.max.saturating_add(if changes { CHANGE_LAG } else { LAG })
                 }
                 None => lasted <= 2 * DONE,
-            };
-            if !alive && named == Some(h.pattern) {
-                ended_at = h.last_burst_ended;
             }
-            alive
+        });
+    }
+
+    /// Keeps the hypotheses that still fit. When the one that was named is not among them, its tone ended: now, if it was in
+    /// a burst longer than `longer_than` (a shorter one is the beginning of something else), else with its last burst.
+    fn keep(
+        &mut self,
+        now: Time,
+        longer_than: Duration,
+        out: &mut Vec<Heard>,
+        mut fits: impl FnMut(&Pattern, &mut Hypothesis) -> bool,
+    ) {
+        let patterns = &self.patterns;
+        let named = self.named.map(|n| n.pattern);
+        let mut ended_at = now;
+        self.hypotheses.retain_mut(|h| {
+            let pattern = &patterns[h.pattern];
+            let kept = fits(pattern, h);
+            if !kept && named == Some(h.pattern) {
+                let lasted = now.since(h.element_began);
+                ended_at = match pattern.elements.get(h.element) {
+                    Some(e) if e.is_endless() => now,
+                    Some(e) if !e.is_gap() && lasted > longer_than && lasted < e.min => now,
+                    _ => h.last_burst_ended,
+                };
+            }
+            kept
         });
         self.settle(now, ended_at, out);
     }
@@ -275,7 +265,6 @@ impl Recogniser {
     pub fn reset(&mut self) {
         self.hypotheses.clear();
         self.named = None;
-        self.burst = false;
     }
 
     /// Ends what was named when nothing keeps it alive, then looks for a new name.
@@ -358,7 +347,8 @@ impl Recogniser {
                 let needed = if h.bursts > 0 { STEADY_AFTER_INTRO } else { STEADY };
                 now.since(h.element_began) >= needed
             }
-            Some(_) => h.bursts >= pattern.bursts_needed,
+            // not in its announcement: others announce themselves like that
+            Some(_) => h.bursts >= pattern.bursts_needed && h.element >= pattern.repeats_from.unwrap_or(0),
             None => now.since(h.element_began) >= DONE,
         }
     }

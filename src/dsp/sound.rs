@@ -39,8 +39,9 @@ impl SoundSet {
 /// A line must be within this of where it belongs: exchanges keep 0.5 to 1.5 %, and 400 and 425 Hz must stay apart.
 const TOLERANCE: f32 = 0.02;
 const TOLERANCE_HZ: f32 = 2.0;
-/// E.180 allows ±50 Hz for special information tones, and North America uses that for meanings of its own.
-const SIT_TOLERANCE_HZ: f32 = 55.0;
+/// E.180 allows ±50 Hz for special information tones, and North America uses that for meanings of its own. A little less,
+/// to stay clear of the test tone of 1004 Hz.
+const SIT_TOLERANCE_HZ: f32 = 47.0;
 /// Sounds with lines as near to each other as this are one: exchanges are no better.
 const ALIKE: f32 = 0.013;
 const SIT_HZ: [f32; 3] = [950.0, 1400.0, 1800.0];
@@ -62,7 +63,7 @@ const MAX_SOUNDS: usize = 60;
 fn is_sit(spec: &ToneSpec) -> bool {
     let has = |wanted: f32| {
         let mut steps = spec.intro.iter().chain(&spec.steps);
-        steps.any(|s| matches!(&s.sound, Sound::Sum(hz) if hz.len() == 1 && (hz[0] - wanted).abs() <= 50.0))
+        steps.any(|s| matches!(&s.sound, Sound::Sum(hz) if hz.len() == 1 && (hz[0] - wanted).abs() <= 60.0))
     };
     spec.kind == ToneKind::Sit || SIT_HZ.into_iter().all(has)
 }
@@ -124,7 +125,7 @@ impl Sounds {
             Sound::Sum(hz) => {
                 let mut lines: Vec<Place> = hz.iter().map(|&f| Place::new(f)).collect();
                 if let (&[f], true) = (&hz[..], is_sit(spec))
-                    && let Some(nominal) = SIT_HZ.into_iter().find(|s| (s - f).abs() <= 50.0)
+                    && let Some(nominal) = SIT_HZ.into_iter().find(|s| (s - f).abs() <= 40.0)
                 {
                     lines = vec![Place { hz: nominal, tolerance_hz: SIT_TOLERANCE_HZ }];
                 }

@@ -23,7 +23,8 @@ const PAUSE: Duration = Duration::from_millis(1000);
 pub struct Speech {
     window: [Glance; WINDOW],
     count: usize,
-    before: Option<(f32, f32)>,
+    /// Strongest line and power of the last looks at this sound, newest first; zero: none.
+    before: [(f32, f32); 4],
     speaking: bool,
     last_voice: Time,
 }
@@ -39,22 +40,32 @@ struct Glance {
 
 impl Speech {
     pub fn new() -> Speech {
-        Speech { window: [Glance::default(); WINDOW], count: 0, before: None, speaking: false, last_voice: Time::ZERO }
+        Speech {
+            window: [Glance::default(); WINDOW],
+            count: 0,
+            before: [(0.0, 0.0); 4],
+            speaking: false,
+            last_voice: Time::ZERO,
+        }
     }
 
     /// Every 20 ms: what was seen and what tones it may be, or that it was quiet. `since`: when the sound began.
     pub fn glance(&mut self, seen: Option<(&Look, SoundSet)>, since: Time, now: Time, out: &mut Vec<Heard>) {
         let glance = match seen {
             None => {
-                self.before = None;
+                self.before = [(0.0, 0.0); 4];
                 Glance::default()
             }
             Some((look, set)) => {
                 let hz = look.lines().first().map_or(0.0, |l| l.hz);
-                let moved = self.before.is_some_and(|(before_hz, before)| {
-                    (hz - before_hz).abs() > 0.02 * before_hz || look.total > 1.6 * before || look.total < 0.6 * before
+                let moved = self.before.iter().any(|&(before_hz, before)| {
+                    before > 0.0
+                        && ((hz - before_hz).abs() > 0.02 * before_hz
+                            || look.total > 1.6 * before
+                            || look.total < 0.6 * before)
                 });
-                self.before = Some((hz, look.total));
+                self.before.rotate_right(1);
+                self.before[0] = (hz, look.total);
                 let gathered = look.concentration();
                 let voice = set.is_empty() && gathered > 0.4 && (gathered < 0.85 || moved);
                 Glance { voice, power: look.total, since }
