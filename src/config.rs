@@ -357,7 +357,9 @@ fn draw(text: &str, name: &str, mistake: &Mistake) -> String {
     let end = mistake.span.end.min(text.len());
     let span = mistake.span.start.min(end)..end;
     let snippet = Snippet::source(text).path(name).annotation(AnnotationKind::Primary.span(span).label(&mistake.label));
-    Renderer::plain().render(&[Level::ERROR.primary_title(&mistake.message).element(snippet)]).to_string()
+    let drawn = Renderer::plain().render(&[Level::ERROR.primary_title(&mistake.message).element(snippet)]).to_string();
+    // `error: ` begins our own three lines, once
+    drawn.strip_prefix("error: ").map_or(drawn.clone(), str::to_string)
 }
 
 /// The mistakes as one error, all of them shown.

@@ -188,6 +188,13 @@ impl Witness for Live<'_> {
             let mut out = io::stdout().lock();
             writeln!(out, "{}", (self.render)(report))?;
             out.flush()?;
+            drop(out);
+            // from here on nobody reads us; whoever waits for the end of our starter's output must not wait for us
+            let null = File::options().write(true).open("/dev/null")?;
+            nix::unistd::dup2_stdout(&null)?;
+            nix::unistd::dup2_stderr(&null)?;
+            self.style.verbose = 0;
+            self.style.quiet = true;
         }
         Ok(())
     }
