@@ -108,16 +108,21 @@ pub struct Error {
     pub why: String,
     pub next: String,
     pub exit: Exit,
+    /// Lines to be shown above the three, as they are: where a file's mistakes stand.
+    pub detail: Option<String>,
 }
 
 impl Error {
     pub fn new(exit: Exit, what: impl Into<String>, why: impl Into<String>, next: impl Into<String>) -> Error {
-        Error { what: what.into(), why: why.into(), next: next.into(), exit }
+        Error { what: what.into(), why: why.into(), next: next.into(), exit, detail: None }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for line in self.detail.iter().flat_map(|d| d.lines()) {
+            writeln!(f, "{}", printable(line))?;
+        }
         write!(f, "error: {}", printable(&self.what))?;
         if !self.why.is_empty() {
             write!(f, "\ncause: {}", printable(&self.why))?;

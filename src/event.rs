@@ -18,9 +18,9 @@ use std::time::Duration;
 /// What a port senses on the pair. Which of them a port can tell is in its `Capabilities`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// FXO: a burst of ringing current began.
+    /// FXO: a burst of ringing current began. FXS: our own ringer went on.
     RingBegin,
-    /// FXO: the burst ended.
+    /// FXO: the burst ended. FXS: our own ringer went off: between bursts caller ID is sent.
     RingEnd,
     /// FXO: no battery. A short loss in a call is a forward disconnect (CPC), a long one a dead or unplugged line.
     BatteryLost,

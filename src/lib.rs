@@ -15,6 +15,7 @@
 #![deny(unsafe_code)]
 
 pub mod clock;
+pub mod duration;
 pub mod error;
 pub mod event;
 pub mod facts;
@@ -24,3 +25,12 @@ pub mod record;
 pub mod driver;
 
 pub mod dsp;
+pub mod line;
+
+pub mod call;
+
+pub mod cli;
+pub mod config;
+pub mod control;
+pub mod output;
+pub mod owner;

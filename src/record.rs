@@ -64,6 +64,33 @@ impl Record {
     }
 }
 
+impl Record {
+    /// The record as it is kept: numbers masked (the same mask for the same number), names hidden. Times, widths and
+    /// levels are shorter than any telephone number and stay.
+    pub fn masked(&self) -> Record {
+        let (mut what, mut digits, mut quoted) = (String::new(), String::new(), false);
+        for c in self.what.chars().chain(['\n']) {
+            if c.is_ascii_digit() || matches!(c, '*' | '#' | '+') {
+                digits.push(c);
+                continue;
+            }
+            let number = digits.chars().filter(char::is_ascii_digit).count() >= 5;
+            what.push_str(&if number || quoted { crate::number::mask(&digits) } else { digits.clone() });
+            digits.clear();
+            match c {
+                '"' => {
+                    quoted = !quoted;
+                    what.push(c);
+                }
+                '\n' => {}
+                c if quoted && c != ' ' => what.push('x'),
+                c => what.push(c),
+            }
+        }
+        Record { at: self.at, who: self.who, what }
+    }
+}
+
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:>9}  {:<8}  {}", self.at, self.who.name(), crate::error::printable(&self.what))
@@ -109,6 +136,18 @@ mod tests {
         let r = Record::new(Time::ms(9_800), Actor::Exchange, "tone recall-dial");
         assert_eq!(r.to_string(), "    9.800  exchange  tone recall-dial");
         assert_eq!(r.to_string().parse::<Record>().unwrap(), r);
+    }
+
+    #[test]
+    fn a_kept_record_shows_neither_numbers_nor_names() {
+        let r = |what: &str| Record::new(Time::ZERO, Actor::Call, what).masked().what;
+        assert_eq!(
+            r("answer heard caller ID 5551234 \"ALICE EXAMPLE\""),
+            "answer heard caller ID xxxxx34 \"xxxxx xxxxxxx\""
+        );
+        assert_eq!(r("dial +4687654321 heard busy"), "dial xxxxxxxxx21 heard busy");
+        assert_eq!(r("flash 600ms"), "flash 600ms");
+        assert_eq!(r("tone dial since 12.345"), "tone dial since 12.345");
     }
 
     proptest! {

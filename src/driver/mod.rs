@@ -4,6 +4,8 @@
 //! decided above, from [`Signal`]s and audio, with the time as an argument.
 
 pub mod dahdi;
+pub mod discover;
+pub mod ports;
 pub mod sim;
 
 use crate::clock::Time;
@@ -75,6 +77,32 @@ pub trait Port: Send {
     /// Lines of the other side's truth since the last call: only the simulator knows any.
     fn take_trace(&mut self) -> Vec<crate::record::Record> {
         Vec::new()
+    }
+}
+
+/// Opens a port by its name.
+pub fn open(
+    selector: &Selector,
+    facts: &crate::facts::Facts,
+    line: Option<&crate::config::LineConfig>,
+) -> Result<Box<dyn Port>, PortError> {
+    match selector {
+        Selector::Sim { .. } => Ok(Box::new(sim::SimPort::open(selector.clone(), facts)?)),
+        Selector::Dahdi(channel) => {
+            let mut options = dahdi::OpenOptions::default();
+            if let Some(line) = line {
+                options.receive_gain_db = line.rx_gain_db.unwrap_or(0.0);
+                options.transmit_gain_db = line.tx_gain_db.unwrap_or(0.0);
+                if let Some(text) = &line.echo_canceller {
+                    options.echo_canceller = text.parse()?;
+                }
+            }
+            Ok(Box::new(dahdi::DahdiPort::open(*channel, &options)?))
+        }
+        Selector::Modem(_) => Err(PortError::Unsupported {
+            port: selector.to_string(),
+            what: "be opened: modems are not driven yet".into(),
+        }),
     }
 }
 
@@ -164,17 +192,25 @@ pub enum PortError {
     Signalling { port: String, found: String, wanted: String },
     #[error("{port} was removed")]
     Removed { port: String },
+    #[error("no tone zone is loaded for {port}, and the kernel needs one to dial and to ring")]
+    NoToneZone { port: String },
     #[error("{port} cannot {what}")]
     Unsupported { port: String, what: String },
     #[error("{what} on {port}: {errno}")]
     Io { port: String, what: String, errno: String },
     #[error("{0}")]
     BadOption(String),
+    /// A simulated line's scenario, with its own three lines.
+    #[error("{}", .0.why)]
+    Scenario(Box<Error>),
 }
 
 impl PortError {
     /// The three lines for the user.
     pub fn explain(&self, port: &str) -> Error {
+        if let PortError::Scenario(error) = self {
+            return (**error).clone();
+        }
         let what = format!("cannot use port {port}");
         let why = self.to_string();
         let (exit, next) = match self {
@@ -193,11 +229,17 @@ impl PortError {
                 (Exit::Port, format!("set {wanted} for this channel in /etc/dahdi/system.conf and run dahdi_cfg"))
             }
             PortError::Removed { .. } => (Exit::Port, "plug it in again; `tipring lines` shows when it is back".into()),
+            PortError::NoToneZone { .. } => (
+                Exit::Port,
+                "set loadzone= and defaultzone= to your country in /etc/dahdi/system.conf and run dahdi_cfg".into(),
+            ),
             PortError::Unsupported { .. } => {
                 (Exit::Port, "`tipring lines` shows what each port can do; choose another".into())
             }
             PortError::Io { .. } => (Exit::Port, "look at `dmesg` for the driver's own words".into()),
-            PortError::BadOption(_) => (Exit::Usage, "see `tipring help lines` for how ports are written".into()),
+            PortError::BadOption(_) | PortError::Scenario(_) => {
+                (Exit::Usage, "see `tipring help lines` for how ports are written".into())
+            }
         };
         Error::new(exit, what, why, next)
     }

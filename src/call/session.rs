@@ -1,0 +1,402 @@
+//! One call from beginning to end: a plan, what users ask for while it lasts, and one ending.
+
+use super::originate::{Originate, Originated};
+use super::receive::{AnswerRule, Receive, Received};
+use super::talk::{Talk, TalkPlan};
+use super::transfer::{Transfer, TransferPlan, Transferred};
+use super::{Ending, Manners, Output, Step, Target};
+use crate::clock::{Time, Timers};
+use crate::event::{Action, CallerId, Event, Heard};
+use crate::number::DialString;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// What this process was started for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    pub begin: Begin,
+    /// Move the call as soon as it is up.
+    pub transfer: Option<TransferPlan>,
+    pub talk: TalkPlan,
+    /// After a transfer that failed: how long to stay with the caller; `None`: until he hangs up or we are told.
+    pub stay: Option<Duration>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Begin {
+    Dial(Dialling),
+    Answer(Answering),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dialling {
+    pub target: Target,
+    pub no_answer_after: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answering {
+    pub rule: AnswerRule,
+}
+
+/// What a user may ask of the call in progress.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    HangUp,
+    Flash(Option<Duration>),
+    Dtmf(DialString),
+    Transfer(TransferPlan),
+    /// The process is told to end: leave the line on-hook, at once.
+    Interrupt,
+    /// The time that the user gave is over.
+    TimeOut,
+}
+
+/// The answer to a request, by the number it was given.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    Done {
+        heard: Option<String>,
+    },
+    Transferred(Transferred),
+    /// Not possible now, and why.
+    Refused(String),
+    /// The call ended before it could be done.
+    CallEnded(Ending),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum CallOutput {
+    Do(Action),
+    Step(Step),
+    Reply(u64, Reply),
+    /// The scripted part is through; the call may go on.
+    ScriptDone(Ending),
+    /// The call is over and the line was told to go on-hook.
+    Over(Ending),
+}
+
+/// Where a call is, for `lines`, status and refusals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    Dialling,
+    Waiting,
+    Talking,
+    Transferring,
+    Over,
+}
+
+impl Stage {
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Dialling => "dialling",
+            Stage::Waiting => "waiting for a call",
+            Stage::Talking => "talking",
+            Stage::Transferring => "transferring",
+            Stage::Over => "over",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Machine {
+    Originate(Box<Originate>),
+    Receive(Box<Receive>),
+    Talk(Box<Talk>),
+    Transfer(Box<Transfer>),
+    Over,
+}
+
+/// A flash or digits that a user asked for, and what is being waited for.
+#[derive(Clone, Debug)]
+struct Errand {
+    id: u64,
+    flash: bool,
+    sent: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Timer {
+    /// Long enough after a flash to have heard what the exchange says to it.
+    ErrandHeard,
+}
+
+const HEARD_AFTER_FLASH: Duration = Duration::from_millis(1500);
+
+pub struct Call {
+    plan: Plan,
+    manners: Manners,
+    machine: Machine,
+    timers: Timers<Timer>,
+    errand: Option<Errand>,
+    /// Who asked for the transfer under way; `None`: the plan did.
+    transfer_asked_by: Option<u64>,
+    /// How the scripted part ended: the call's ending, whatever comes after.
+    verdict: Option<Ending>,
+    answered_at: Option<Time>,
+    caller: Option<CallerId>,
+    result: Option<Transferred>,
+    out: VecDeque<CallOutput>,
+}
+
+impl Call {
+    pub fn new(now: Time, plan: Plan, manners: Manners) -> Call {
+        let machine = match &plan.begin {
+            Begin::Dial(d) => {
+                Machine::Originate(Box::new(Originate::new(now, d.target.clone(), d.no_answer_after, manners.clone())))
+            }
+            Begin::Answer(a) => Machine::Receive(Box::new(Receive::new(now, a.rule.clone(), manners.clone()))),
+        };
+        let mut call = Call {
+            plan,
+            manners,
+            machine,
+            timers: Timers::new(),
+            errand: None,
+            transfer_asked_by: None,
+            verdict: None,
+            answered_at: None,
+            caller: None,
+            result: None,
+            out: VecDeque::new(),
+        };
+        call.follow(now);
+        call
+    }
+
+    pub fn stage(&self) -> Stage {
+        match self.machine {
+            Machine::Originate(_) => Stage::Dialling,
+            Machine::Receive(_) => Stage::Waiting,
+            Machine::Talk(_) => Stage::Talking,
+            Machine::Transfer(_) => Stage::Transferring,
+            Machine::Over => Stage::Over,
+        }
+    }
+
+    pub fn answered_at(&self) -> Option<Time> {
+        self.answered_at
+    }
+
+    pub fn caller(&self) -> Option<&CallerId> {
+        self.caller.as_ref()
+    }
+
+    /// The last transfer's outcome.
+    pub fn transferred(&self) -> Option<&Transferred> {
+        self.result.as_ref()
+    }
+
+    pub fn handle(&mut self, now: Time, event: &Event) {
+        if let Event::CallerId(id) = event {
+            self.caller = Some(id.clone());
+        }
+        match &mut self.machine {
+            Machine::Originate(m) => m.handle(now, event),
+            Machine::Receive(m) => m.handle(now, event),
+            // what the exchange says to a flash of the user's is his to judge: it does not end the call
+            Machine::Talk(_) if self.errand.is_some() && is_tone(event) => {}
+            Machine::Talk(m) => m.handle(now, event),
+            Machine::Transfer(m) => m.handle(now, event),
+            Machine::Over => {}
+        }
+        self.errand_handle(now, event);
+        self.follow(now);
+    }
+
+    pub fn handle_timeout(&mut self, now: Time) {
+        while let Some(Timer::ErrandHeard) = self.timers.expire(now) {
+            self.errand_done(Some("nothing new".into()));
+        }
+        match &mut self.machine {
+            Machine::Originate(m) => m.handle_timeout(now),
+            Machine::Receive(m) => m.handle_timeout(now),
+            Machine::Talk(m) => m.handle_timeout(now),
+            Machine::Transfer(m) => m.handle_timeout(now),
+            Machine::Over => {}
+        }
+        self.follow(now);
+    }
+
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let inner = match &self.machine {
+            Machine::Originate(m) => m.poll_timeout(),
+            Machine::Receive(m) => m.poll_timeout(),
+            Machine::Talk(m) => m.poll_timeout(),
+            Machine::Transfer(m) => m.poll_timeout(),
+            Machine::Over => None,
+        };
+        inner.into_iter().chain(self.timers.next()).min()
+    }
+
+    pub fn poll_output(&mut self) -> Option<CallOutput> {
+        self.out.pop_front()
+    }
+
+    /// Somebody asks something of the call; the reply carries `id`.
+    pub fn request(&mut self, now: Time, id: u64, request: Request) {
+        let stage = self.stage();
+        match request {
+            Request::Interrupt => self.over(Ending::Interrupted),
+            Request::TimeOut => self.over(Ending::TimedOut),
+            Request::HangUp => {
+                self.out.push_back(CallOutput::Reply(id, Reply::Done { heard: None }));
+                self.over(Ending::HungUpByCommand);
+            }
+            _ if stage != Stage::Talking || self.errand.is_some() => {
+                let why = match (&self.errand, stage) {
+                    (Some(_), _) => "another flash or digit string is still being sent".to_string(),
+                    (None, Stage::Over) => "the call is over".to_string(),
+                    (None, stage) => format!("the call is {}, not talking", stage.name()),
+                };
+                self.out.push_back(CallOutput::Reply(id, Reply::Refused(why)));
+            }
+            Request::Flash(width) => {
+                let width = width.or(self.manners.flash_widths.first().copied()).unwrap_or(Duration::from_millis(500));
+                self.errand = Some(Errand { id, flash: true, sent: false });
+                self.out.push_back(CallOutput::Do(Action::Flash(width)));
+                self.out.push_back(CallOutput::Step(Step::new(now, "flash").ms(width.as_millis() as u64)));
+            }
+            Request::Dtmf(digits) => {
+                self.errand = Some(Errand { id, flash: false, sent: false });
+                self.out.push_back(CallOutput::Step(Step::new(now, "dtmf").target(digits.to_string())));
+                self.out.push_back(CallOutput::Do(Action::Dial(digits, self.manners.dial_method)));
+            }
+            Request::Transfer(plan) => {
+                self.transfer_asked_by = Some(id);
+                self.begin_transfer(now, plan);
+            }
+        }
+        self.follow(now);
+    }
+
+    fn errand_handle(&mut self, now: Time, event: &Event) {
+        let Some(errand) = &mut self.errand else { return };
+        match event {
+            Event::FlashDone if errand.flash => {
+                errand.sent = true;
+                self.timers.set(Timer::ErrandHeard, now + HEARD_AFTER_FLASH);
+            }
+            Event::DialDone if !errand.flash => self.errand_done(None),
+            Event::Heard(Heard::Tone { tone, .. }) if errand.sent => {
+                let heard = tone.to_string();
+                self.errand_done(Some(heard));
+            }
+            _ => {}
+        }
+    }
+
+    fn errand_done(&mut self, heard: Option<String>) {
+        self.timers.stop(Timer::ErrandHeard);
+        if let Some(errand) = self.errand.take() {
+            self.out.push_back(CallOutput::Reply(errand.id, Reply::Done { heard }));
+        }
+    }
+
+    /// Takes what the running machine has to say, and moves on when it is through.
+    fn follow(&mut self, now: Time) {
+        loop {
+            match &mut self.machine {
+                Machine::Originate(m) => match m.poll_output() {
+                    None => return,
+                    Some(Output::Do(a)) => self.out.push_back(CallOutput::Do(a)),
+                    Some(Output::Step(s)) => self.out.push_back(CallOutput::Step(s)),
+                    Some(Output::Done(Originated::Answered(a))) => {
+                        self.answered_at = Some(a.at);
+                        self.talk_or_transfer(now);
+                    }
+                    Some(Output::Done(Originated::Failed(ending))) => self.over(ending),
+                },
+                Machine::Receive(m) => match m.poll_output() {
+                    None => return,
+                    Some(Output::Do(a)) => self.out.push_back(CallOutput::Do(a)),
+                    Some(Output::Step(s)) => self.out.push_back(CallOutput::Step(s)),
+                    Some(Output::Done(Received::Answered)) => {
+                        self.caller = m.caller.clone();
+                        self.answered_at = Some(now);
+                        self.talk_or_transfer(now);
+                    }
+                    Some(Output::Done(Received::Failed(ending))) => self.over(ending),
+                },
+                Machine::Talk(m) => match m.poll_output() {
+                    None => return,
+                    Some(Output::Do(a)) => self.out.push_back(CallOutput::Do(a)),
+                    Some(Output::Step(s)) => self.out.push_back(CallOutput::Step(s)),
+                    Some(Output::Done(ending)) => self.over(ending),
+                },
+                Machine::Transfer(m) => match m.poll_output() {
+                    None => return,
+                    Some(Output::Do(a)) => self.out.push_back(CallOutput::Do(a)),
+                    Some(Output::Step(s)) => self.out.push_back(CallOutput::Step(s)),
+                    Some(Output::Done(result)) => self.transfer_done(now, result),
+                },
+                Machine::Over => return,
+            }
+        }
+    }
+
+    fn talk_or_transfer(&mut self, now: Time) {
+        match self.plan.transfer.take() {
+            Some(plan) => self.begin_transfer(now, plan),
+            None => {
+                self.machine = Machine::Talk(Box::new(Talk::new(now, self.plan.talk.clone())));
+                self.out.push_back(CallOutput::ScriptDone(Ending::Completed));
+            }
+        }
+    }
+
+    fn begin_transfer(&mut self, now: Time, plan: TransferPlan) {
+        self.machine = Machine::Transfer(Box::new(Transfer::new(now, plan, self.manners.clone())));
+    }
+
+    fn transfer_done(&mut self, now: Time, result: Transferred) {
+        let ending = result.ending();
+        let still_up =
+            matches!(result, Transferred::CallerBack { .. } | Transferred::FlashUnanswered | Transferred::Refused);
+        self.result = Some(result.clone());
+        match self.transfer_asked_by.take() {
+            Some(id) => self.out.push_back(CallOutput::Reply(id, Reply::Transferred(result))),
+            None => {
+                self.verdict = Some(ending);
+                self.out.push_back(CallOutput::ScriptDone(ending));
+            }
+        }
+        if still_up {
+            let talk = TalkPlan {
+                play: None,
+                hang_up_after: self.plan.stay,
+                hang_up_when_played: false,
+                far_hang_up_is_the_end: true,
+            };
+            self.machine = Machine::Talk(Box::new(Talk::new(now, talk)));
+        } else {
+            self.over(ending);
+        }
+    }
+
+    fn over(&mut self, ending: Ending) {
+        if matches!(self.machine, Machine::Over) {
+            return;
+        }
+        self.machine = Machine::Over;
+        self.timers.stop_all();
+        // an interrupt is told as such; else the scripted part's ending is what the caller of this program asked about
+        let ending = match self.verdict {
+            Some(verdict) if !matches!(ending, Ending::Interrupted | Ending::TimedOut) => verdict,
+            _ => ending,
+        };
+        if let Some(errand) = self.errand.take() {
+            self.out.push_back(CallOutput::Reply(errand.id, Reply::CallEnded(ending)));
+        }
+        if let Some(id) = self.transfer_asked_by.take() {
+            self.out.push_back(CallOutput::Reply(id, Reply::CallEnded(ending)));
+        }
+        self.out.push_back(CallOutput::Do(Action::OnHook));
+        self.out.push_back(CallOutput::Over(ending));
+    }
+}
+
+fn is_tone(event: &Event) -> bool {
+    matches!(event, Event::Heard(Heard::Tone { .. }))
+}

@@ -1,0 +1,162 @@
+//! A call in progress: played to, recorded, held until the far side goes or we are told to hang up.
+
+use super::{Ending, Outbox, Output, Step};
+use crate::clock::{Time, Timers};
+use crate::event::{Action, Event, Heard, ToneKind};
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Timer {
+    HangUp,
+    /// A tone that only an exchange sends has lasted too long to be an accident.
+    TonePersists,
+}
+
+/// What to do while the call lasts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TalkPlan {
+    pub play: Option<Arc<[i16]>>,
+    /// Hang up this long after the call began (or after the playing ended, if that is later).
+    pub hang_up_after: Option<Duration>,
+    /// Hang up when the playing is over.
+    pub hang_up_when_played: bool,
+    /// The far side's hang-up is how this call is meant to end.
+    pub far_hang_up_is_the_end: bool,
+}
+
+/// The machine.
+#[derive(Clone, Debug)]
+pub struct Talk {
+    plan: TalkPlan,
+    timers: Timers<Timer>,
+    playing: bool,
+    suspicious: Option<ToneKind>,
+    over: bool,
+    out: Outbox<Ending>,
+}
+
+/// Busy or dial tone in a call means that the far side is gone, but only when it stays: a voice can be tonal for a
+/// moment, and a good call must never be dropped for it.
+const TONE_PERSISTS: Duration = Duration::from_millis(1500);
+
+impl Talk {
+    pub fn new(now: Time, plan: TalkPlan) -> Talk {
+        let mut talk =
+            Talk { timers: Timers::new(), playing: false, suspicious: None, over: false, out: Outbox::default(), plan };
+        if let Some(sound) = talk.plan.play.clone() {
+            talk.playing = true;
+            talk.out.act(Action::Play(sound));
+        }
+        if let Some(after) = talk.plan.hang_up_after {
+            talk.timers.set(Timer::HangUp, now + after);
+        }
+        talk
+    }
+
+    pub fn handle(&mut self, now: Time, event: &Event) {
+        if self.over {
+            return;
+        }
+        if let Some((ending, heard)) = super::line_gone(event) {
+            self.out.tell(Step::new(now, "talk").heard(heard).result(ending.name()));
+            return self.end(ending);
+        }
+        match event {
+            Event::ForwardDisconnect { open } => {
+                let heard = format!("forward disconnect {} ms", open.as_millis());
+                self.far_end_gone(now, heard);
+            }
+            Event::PlayDone => {
+                self.playing = false;
+                if self.plan.hang_up_when_played && !self.timers.is_armed(Timer::HangUp) {
+                    self.end(Ending::Completed);
+                }
+            }
+            Event::Heard(Heard::Tone { tone, .. }) if ends_a_call(tone.kind) => {
+                self.suspicious = Some(tone.kind);
+                self.timers.set(Timer::TonePersists, now + TONE_PERSISTS);
+            }
+            Event::Heard(Heard::ToneEnded { .. } | Heard::Speech { .. }) => {
+                self.suspicious = None;
+                self.timers.stop(Timer::TonePersists);
+            }
+            _ => {}
+        }
+    }
+
+    pub fn handle_timeout(&mut self, now: Time) {
+        while let Some(timer) = self.timers.expire(now) {
+            match timer {
+                Timer::HangUp if self.playing => self.plan.hang_up_when_played = true,
+                // a tone of the exchange is on the line at this moment: let it prove itself, or go
+                Timer::HangUp if self.suspicious.is_some() => self.timers.set(Timer::HangUp, now + TONE_PERSISTS),
+                Timer::HangUp => self.end(Ending::Completed),
+                Timer::TonePersists => {
+                    let tone = self.suspicious.map_or("tone", ToneKind::name);
+                    self.far_end_gone(now, format!("{tone} tone"));
+                }
+            }
+        }
+    }
+
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.timers.next()
+    }
+
+    pub fn poll_output(&mut self) -> Option<Output<Ending>> {
+        self.out.pop()
+    }
+
+    fn far_end_gone(&mut self, now: Time, heard: String) {
+        if self.over {
+            return;
+        }
+        self.out.tell(Step::new(now, "talk").heard(heard).result("far side hung up"));
+        self.end(if self.plan.far_hang_up_is_the_end { Ending::Completed } else { Ending::FarHangUp });
+    }
+
+    fn end(&mut self, with: Ending) {
+        if !self.over {
+            self.over = true;
+            self.timers.stop_all();
+            self.out.done(with);
+        }
+    }
+}
+
+/// Tones that an exchange sends to who is left alone.
+fn ends_a_call(kind: ToneKind) -> bool {
+    kind.is_dial_tone()
+        || matches!(
+            kind,
+            ToneKind::Busy
+                | ToneKind::Congestion
+                | ToneKind::Disconnect
+                | ToneKind::Howler
+                | ToneKind::NumberUnobtainable
+                | ToneKind::Sit
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Alarm;
+
+    #[test]
+    fn a_call_that_the_line_itself_ended_says_what_the_line_said() {
+        let dead = [
+            (Event::Alarm(Alarm::Red), Ending::LineLost, "alarm red"),
+            (Event::LineLost, Ending::LineLost, "battery lost"),
+            (Event::DeviceRemoved, Ending::DeviceRemoved, "device removed"),
+        ];
+        for (event, ending, heard) in dead {
+            let mut talk = Talk::new(Time::ZERO, TalkPlan::default());
+            talk.handle(Time::secs(3), &event);
+            let told = Step::new(Time::secs(3), "talk").heard(heard).result(ending.name());
+            assert_eq!(talk.poll_output(), Some(Output::Step(told)));
+            assert_eq!(talk.poll_output(), Some(Output::Done(ending)));
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! The transfer machine against a scripted exchange: each action has its answers, after so many milliseconds.
+
+use super::transfer::{Transfer, TransferPlan, Transferred};
+use super::{Completion, Evidence, Manners, Output, Step, Target};
+use crate::clock::Time;
+use crate::event::{Action, Event, Heard, Tone, ToneKind};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+fn tone(kind: ToneKind) -> Event {
+    Event::Heard(Heard::Tone { tone: Tone::from(kind), since: Time::ZERO })
+}
+
+fn speech() -> Event {
+    Event::Heard(Heard::Speech { since: Time::ZERO })
+}
+
+fn manners() -> Manners {
+    Manners {
+        flash_widths: vec![Duration::from_millis(600), Duration::from_millis(850), Duration::from_millis(450)],
+        back: "R".into(),
+        complete: Completion::HangUp,
+        while_ringing: true,
+        dial_tone_wait: Duration::from_secs(5),
+        recall_tone_wait: Duration::from_secs(3),
+        recall_ring_watch: Duration::from_secs(6),
+        dial_method: Default::default(),
+        ringback_gap: Duration::from_secs(4),
+        slowest_refusal: Duration::from_millis(2500),
+        ringing_gap: Duration::from_secs(4),
+        caller_id_after_first_ring: true,
+    }
+}
+
+/// What the exchange says to our next action of each kind, in order.
+#[derive(Default)]
+struct Exchange {
+    flash: VecDeque<Vec<(u64, Event)>>,
+    dial: VecDeque<Vec<(u64, Event)>>,
+    off_hook: VecDeque<Vec<(u64, Event)>>,
+    on_hook: VecDeque<Vec<(u64, Event)>>,
+}
+
+struct Run {
+    result: Transferred,
+    actions: Vec<Action>,
+    steps: Vec<Step>,
+}
+
+fn run(targets: &[&str], warm: bool, manners: Manners, mut exchange: Exchange) -> Run {
+    let targets = targets.iter().map(|t| Target { name: None, number: t.parse().unwrap() }).collect();
+    let plan = TransferPlan { targets, warm, no_answer_after: Duration::from_secs(20) };
+    let mut machine = Transfer::new(Time::ZERO, plan, manners);
+    let mut coming: Vec<(u64, Event)> = Vec::new();
+    let (mut actions, mut steps) = (Vec::new(), Vec::new());
+    for ms in (0..300_000).step_by(10) {
+        let now = Time::ms(ms);
+        while let Some(i) = coming.iter().position(|(at, _)| *at <= ms) {
+            let (_, event) = coming.remove(i);
+            machine.handle(now, &event);
+        }
+        machine.handle_timeout(now);
+        while let Some(output) = machine.poll_output() {
+            match output {
+                Output::Step(step) => steps.push(step),
+                Output::Done(result) => {
+                    assert_eq!(machine.poll_timeout(), None, "a finished transfer leaves no timer");
+                    return Run { result, actions, steps };
+                }
+                Output::Do(action) => {
+                    let (answers, own) = match &action {
+                        Action::Flash(_) => (&mut exchange.flash, Some((700, Event::FlashDone))),
+                        Action::Dial(..) => (&mut exchange.dial, Some((900, Event::DialDone))),
+                        Action::OffHook => (&mut exchange.off_hook, None),
+                        Action::OnHook => (&mut exchange.on_hook, None),
+                        _ => unreachable!("a transfer plays nothing"),
+                    };
+                    // an action after which the exchange is to say something else forgets what it was saying
+                    coming.clear();
+                    let offset = own.as_ref().map_or(0, |(at, _)| *at);
+                    coming.extend(own.map(|(at, e)| (ms + at, e)));
+                    coming.extend(
+                        answers.pop_front().unwrap_or_default().into_iter().map(|(at, e)| (ms + offset + at, e)),
+                    );
+                    actions.push(action);
+                }
+            }
+        }
+    }
+    panic!("the transfer never ended: {steps:#?}");
+}
+
+fn recall() -> Vec<(u64, Event)> {
+    vec![(400, tone(ToneKind::RecallDial))]
+}
+
+fn answers() -> Vec<(u64, Event)> {
+    vec![(2_500, tone(ToneKind::Ringback)), (8_000, speech())]
+}
+
+fn busy() -> Vec<(u64, Event)> {
+    vec![(2_500, tone(ToneKind::Busy))]
+}
+
+fn dial_tone() -> Vec<(u64, Event)> {
+    vec![(500, tone(ToneKind::Dial))]
+}
+
+fn caller_speaks() -> Vec<(u64, Event)> {
+    vec![(900, speech())]
+}
+
+fn hung_up_while(run: &Run, heard: &str) -> bool {
+    let last_heard = run.steps.iter().take_while(|s| s.step != "hang-up").last();
+    run.steps.iter().any(|s| s.step == "hang-up") && last_heard.is_some_and(|s| s.heard.as_deref() == Some(heard))
+}
+
+#[test]
+fn warm_transfer_leaves_only_after_the_answer_and_proves_the_line_is_free() {
+    let exchange = Exchange {
+        flash: [recall()].into(),
+        dial: [answers()].into(),
+        off_hook: [dial_tone()].into(),
+        ..Default::default()
+    };
+    let run = run(&["5550100"], true, manners(), exchange);
+    assert!(
+        matches!(run.result, Transferred::Completed { target: 0, ref proof } if proof.len() == 2),
+        "{:?}",
+        run.result
+    );
+    assert!(hung_up_while(&run, "speech"), "{:#?}", run.steps);
+    assert_eq!(run.actions.last(), Some(&Action::OnHook));
+}
+
+#[test]
+fn cold_transfer_leaves_on_ringback() {
+    let exchange = Exchange {
+        flash: [recall()].into(),
+        dial: [answers()].into(),
+        off_hook: [dial_tone()].into(),
+        ..Default::default()
+    };
+    let run = run(&["5550100"], false, manners(), exchange);
+    assert!(matches!(run.result, Transferred::Completed { .. }));
+    assert!(hung_up_while(&run, "ringback"), "{:#?}", run.steps);
+}
+
+#[test]
+fn busy_target_is_left_by_flash_and_the_next_one_is_tried() {
+    let exchange = Exchange {
+        flash: [recall(), caller_speaks(), recall()].into(),
+        dial: [busy(), answers()].into(),
+        off_hook: [dial_tone()].into(),
+        ..Default::default()
+    };
+    let run = run(&["5550101", "5550100"], true, manners(), exchange);
+    assert!(matches!(run.result, Transferred::Completed { target: 1, .. }), "{:?}", run.result);
+    let flashes = run.actions.iter().filter(|a| matches!(a, Action::Flash(_))).count();
+    assert_eq!(flashes, 3);
+    assert_eq!(run.actions.iter().position(|a| *a == Action::OnHook), Some(5), "hung up once, after the answer");
+}
+
+#[test]
+fn the_receiver_is_never_put_down_while_the_only_target_is_busy() {
+    let exchange = Exchange { flash: [recall(), caller_speaks()].into(), dial: [busy()].into(), ..Default::default() };
+    let run = run(&["5550101"], false, manners(), exchange);
+    assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech });
+    assert!(!run.actions.contains(&Action::OnHook));
+}
+
+#[test]
+fn a_silent_caller_is_proven_by_the_absence_of_any_tone() {
+    let exchange = Exchange { flash: [recall(), vec![]].into(), dial: [busy()].into(), ..Default::default() };
+    let run = run(&["5550101"], true, manners(), exchange);
+    assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::NoTone });
+}
+
+#[test]
+fn ringback_still_heard_after_the_flash_back_is_not_the_caller() {
+    // nobody answers for 20 s; the first flash back is lost, and ringback goes on after one of its pauses
+    let rings = vec![(2_500, tone(ToneKind::Ringback))];
+    let exchange = Exchange {
+        flash: [recall(), vec![(4_900, tone(ToneKind::Ringback))], caller_speaks()].into(),
+        dial: [rings].into(),
+        ..Default::default()
+    };
+    let run = run(&["5550102"], true, manners(), exchange);
+    assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech });
+    assert!(run.steps.iter().any(|s| s.step == "back" && s.result.as_deref() == Some("again")), "{:#?}", run.steps);
+}
+
+#[test]
+fn without_recall_tone_every_width_is_tried_and_the_call_is_left_alone() {
+    let run = run(&["5550100"], true, manners(), Exchange::default());
+    assert_eq!(run.result, Transferred::FlashUnanswered);
+    let widths: Vec<u128> = run
+        .actions
+        .iter()
+        .map(|a| match a {
+            Action::Flash(w) => w.as_millis(),
+            other => panic!("nothing but flashes: {other:?}"),
+        })
+        .collect();
+    assert_eq!(widths, [600, 850, 450]);
+}
+
+#[test]
+fn the_width_that_the_exchange_took_is_used_from_then_on() {
+    let exchange =
+        Exchange { flash: [vec![], recall(), caller_speaks()].into(), dial: [busy()].into(), ..Default::default() };
+    let run = run(&["5550101"], true, manners(), exchange);
+    let last = run.actions.iter().rev().find(|a| matches!(a, Action::Flash(_)));
+    assert_eq!(last, Some(&Action::Flash(Duration::from_millis(850))));
+}
+
+#[test]
+fn a_three_way_call_with_the_failed_leg_is_taken_apart_before_the_next_target() {
+    // as Asterisk does it: the flash back conferences the busy leg, the next flash drops it, the one after recalls
+    let exchange = Exchange {
+        flash: [recall(), caller_speaks(), caller_speaks(), recall()].into(),
+        dial: [busy(), answers()].into(),
+        off_hook: [dial_tone()].into(),
+        ..Default::default()
+    };
+    let run = run(&["5550101", "5550100"], true, manners(), exchange);
+    assert!(matches!(run.result, Transferred::Completed { target: 1, .. }), "{:#?}", run.steps);
+}
+
+#[test]
+fn a_caller_who_plays_a_tone_is_told_from_silence() {
+    let plays = vec![(400, Event::Heard(Heard::OtherTone { hz: 1004, since: Time::ZERO }))];
+    let exchange = Exchange { flash: [recall(), plays].into(), dial: [busy()].into(), ..Default::default() };
+    let run = run(&["5550101"], true, manners(), exchange);
+    assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::OtherTone });
+}
+
+#[test]
+fn recall_ringing_after_leaving_brings_the_caller_back() {
+    let exchange = Exchange {
+        flash: [recall()].into(),
+        dial: [answers()].into(),
+        on_hook: [vec![(3_000, Event::Ringing { burst: 1 })]].into(),
+        off_hook: [vec![(1_500, speech())]].into(),
+    };
+    let run = run(&["5550100"], false, manners(), exchange);
+    assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech });
+}
+
+#[test]
+fn no_dial_tone_after_leaving_is_never_told_as_proven() {
+    let exchange = Exchange { flash: [recall()].into(), dial: [answers()].into(), ..Default::default() };
+    let run = run(&["5550100"], true, manners(), exchange);
+    assert_eq!(run.result, Transferred::Unproven { target: 0 });
+    assert_eq!(run.actions.last(), Some(&Action::OnHook));
+}
+
+#[test]
+fn a_target_that_hangs_up_at_once_is_not_a_transfer() {
+    let quick = vec![(2_500, tone(ToneKind::Ringback)), (8_000, speech()), (8_800, tone(ToneKind::Busy))];
+    let exchange = Exchange { flash: [recall(), caller_speaks()].into(), dial: [quick].into(), ..Default::default() };
+    let run = run(&["5550106"], true, manners(), exchange);
+    assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech });
+}
+
+#[test]
+fn explicit_call_transfer_dials_its_code_after_a_recall() {
+    let etsi = Manners { back: "R1".into(), complete: Completion::Recall("4".parse().unwrap()), ..manners() };
+    let exchange = Exchange {
+        flash: [recall(), vec![]].into(),
+        dial: [answers(), vec![(900, tone(ToneKind::Congestion))]].into(),
+        off_hook: [dial_tone()].into(),
+        ..Default::default()
+    };
+    let run = run(&["5550100"], true, etsi, exchange);
+    assert!(matches!(run.result, Transferred::Completed { .. }), "{:#?}", run.steps);
+    let dialled: Vec<String> = run
+        .actions
+        .iter()
+        .filter_map(|a| match a {
+            Action::Dial(d, _) => Some(d.reveal()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(dialled, ["5550100", "4"]);
+}
+
+#[test]
+fn a_code_that_was_not_taken_leads_back_to_the_caller() {
+    let etsi = Manners { back: "R1".into(), complete: Completion::Recall("4".parse().unwrap()), ..manners() };
+    let exchange = Exchange {
+        flash: [recall(), vec![], vec![]].into(),
+        dial: [answers(), vec![(900, speech())], caller_speaks()].into(),
+        ..Default::default()
+    };
+    let run = run(&["5550100"], true, etsi, exchange);
+    assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech });
+    assert!(!run.actions.contains(&Action::OnHook));
+}
+
+#[test]
+fn where_our_hang_up_drops_both_the_transfer_is_refused_untouched() {
+    let dies = Manners { complete: Completion::Never, ..manners() };
+    let run = run(&["5550100"], true, dies, Exchange::default());
+    assert_eq!(run.result, Transferred::Refused);
+    assert!(run.actions.is_empty());
+}
+
+#[test]
+fn dial_tone_on_every_way_back_is_told_as_a_lost_party() {
+    let back = || vec![(500, tone(ToneKind::Dial))];
+    let exchange = Exchange {
+        flash: [recall(), back(), back(), back(), back()].into(),
+        dial: [busy()].into(),
+        ..Default::default()
+    };
+    let run = run(&["5550101"], true, manners(), exchange);
+    assert_eq!(run.result, Transferred::PartyLost);
+}

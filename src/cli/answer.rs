@@ -1,0 +1,156 @@
+//! `tipring answer`: wait for a call, take it, and move it on.
+
+use super::dial::Talking;
+use super::open::Named;
+use super::{Global, hold_line, render};
+use crate::call::receive::AnswerRule;
+use crate::call::transfer::TransferPlan;
+use crate::call::{Answering, Begin, Plan};
+use crate::config::Config;
+use crate::control::request::OnFail;
+use crate::duration;
+use crate::error::{Error, Exit};
+use crate::output::wav;
+use clap::{Args, ValueEnum};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a target of a transfer may ring.
+pub const NO_ANSWER_AFTER: Duration = Duration::from_secs(20);
+
+pub mod duration_default {
+    use std::time::Duration;
+    /// Long enough to be sure of an answer, and that it was not somebody who hung up at once; short enough for a script.
+    pub const HOLD: Duration = Duration::from_secs(8);
+    /// How long we stay with a caller whom nobody took.
+    pub const STAY: Duration = Duration::from_secs(30);
+}
+
+/// Wait for a call, take its caller ID, answer, and transfer it on if told to
+///
+/// With --transfer-to the call is moved to the first target that takes it; when none does, the caller is back on this
+/// line (exit 20) and stays for --stay, in which other commands can act on the call.
+#[derive(Args, Debug)]
+pub struct Answer {
+    /// Wait no longer than this for a call (exit 75)
+    #[arg(long = "within", value_name = "DUR", value_parser = duration::parse)]
+    pub within: Option<Duration>,
+    /// Answer on this ring, instead of as soon as the caller ID is in
+    #[arg(long, value_name = "RINGS", value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub after: Option<u32>,
+    #[command(flatten)]
+    pub talk: Talking,
+    #[command(flatten)]
+    pub moving: Moving,
+}
+
+/// Moving a call as part of the same command.
+#[derive(Args, Debug, Default)]
+pub struct Moving {
+    /// Move the call to the first of these that takes it: numbers or names from [contacts]
+    #[arg(long, value_name = "TARGET,…", value_delimiter = ',')]
+    pub transfer_to: Vec<String>,
+    /// Leave only when the target has answered, instead of as soon as it rings
+    #[arg(long, requires = "transfer_to")]
+    pub warm: bool,
+    /// Try the next target when one rang for so long
+    #[arg(long = "target-no-answer-after", value_name = "DUR", value_parser = duration::parse)]
+    pub target_no_answer_after: Option<Duration>,
+    /// What becomes of the caller when nobody takes the call
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    pub on_fail: FailPolicy,
+    /// After a failed transfer stay with the caller for so long
+    #[arg(long, value_name = "DUR", value_parser = duration::parse)]
+    pub stay: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum FailPolicy {
+    /// He is back on this line
+    #[default]
+    Return,
+    /// He is hung up on
+    Hangup,
+}
+
+impl From<FailPolicy> for OnFail {
+    fn from(p: FailPolicy) -> OnFail {
+        match p {
+            FailPolicy::Return => OnFail::Return,
+            FailPolicy::Hangup => OnFail::Hangup,
+        }
+    }
+}
+
+impl Moving {
+    pub fn plan(&self, config: &Config, named: &Named) -> Result<Option<TransferPlan>, Error> {
+        if self.transfer_to.is_empty() {
+            return Ok(None);
+        }
+        let prefix = named.country.dialling.international_prefix.as_deref();
+        let targets = self.transfer_to.iter().map(|t| config.target(t, prefix)).collect::<Result<_, _>>()?;
+        let no_answer_after = self.target_no_answer_after.unwrap_or(NO_ANSWER_AFTER);
+        Ok(Some(TransferPlan { targets, warm: self.warm, no_answer_after }))
+    }
+
+    pub fn stay(&self, detached: bool) -> Option<Duration> {
+        match (self.on_fail, self.stay) {
+            (FailPolicy::Hangup, _) => Some(Duration::ZERO),
+            (_, Some(stay)) => Some(stay),
+            // a detached owner keeps the call until somebody acts on it
+            (_, None) if detached => None,
+            (_, None) => Some(duration_default::STAY),
+        }
+    }
+}
+
+impl Answer {
+    pub fn run(self, global: &Global) -> Result<Exit, Error> {
+        let config = global.load_config()?;
+        let named = Named::find(global, &config, None)?;
+        let talk = self.talk.plan(None)?;
+        let transfer = self.moving.plan(&config, &named)?;
+        let after_rings = self.after.or(named.config.as_ref().and_then(|c| c.answer_after_rings));
+        let plan = Plan {
+            begin: Begin::Answer(Answering { rule: AnswerRule { wait: self.within, after_rings } }),
+            transfer,
+            talk,
+            stay: self.moving.stay(self.talk.detach),
+        };
+        if global.dry_run {
+            return super::shell::dry_run(global, &named, &plan);
+        }
+        let name = named.name.clone();
+        let wish = hold_line::Wish {
+            command: "answer",
+            plan,
+            record: self.talk.record.clone(),
+            detach: self.talk.detach,
+            render: &|report| render::call("tipring.answer/1", &name, report),
+            lines: &|report| render::lines(&name, report),
+        };
+        hold_line::run(global, config, named, wish)
+    }
+}
+
+/// What is to be played: a file, or text spoken by espeak-ng.
+pub fn sound(talk: &Talking) -> Result<Option<Arc<[i16]>>, Error> {
+    if let Some(path) = &talk.play {
+        return wav::read(path).map(Some);
+    }
+    let Some(text) = &talk.say else { return Ok(None) };
+    let fail = |why: String| {
+        Error::new(Exit::Failed, "cannot speak the text", why, "apt install espeak-ng, or --play a WAV file")
+    };
+    // the text is an argument after `--`, never a shell's word
+    let spoken = Command::new("espeak-ng")
+        .args(["--stdout", "--", text])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| fail(format!("espeak-ng: {e}")))?;
+    if !spoken.status.success() {
+        return Err(fail(format!("espeak-ng ended with {}", spoken.status)));
+    }
+    wav::speech(&spoken.stdout).map(Some).map_err(fail)
+}

@@ -1,0 +1,105 @@
+//! `tipring dial`: place a call.
+
+use super::answer::{Moving, duration_default, sound};
+use super::open::Named;
+use super::{Global, hold_line, render};
+use crate::call::talk::TalkPlan;
+use crate::call::{Begin, Dialling, Plan};
+use crate::duration;
+use crate::error::{Error, Exit};
+use clap::Args;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Place a call: dial tone, digits, progress, answer
+///
+/// The exit code says what became of it: 0 answered, 10 busy, 11 no answer, 12 congestion or rejected, 13 not in
+/// service, 14 the far side hung up before we were through. Without anything to do in the call it is held for eight
+/// seconds, which proves the answer, and then hung up.
+#[derive(Args, Debug)]
+pub struct Dial {
+    /// A number, or a name from [contacts]
+    pub number: String,
+    /// Give up when nobody answered after so long of ringback
+    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "60s")]
+    pub no_answer_after: Duration,
+    #[command(flatten)]
+    pub talk: Talking,
+    #[command(flatten)]
+    pub moving: Moving,
+}
+
+/// What is done while a call lasts.
+#[derive(Args, Debug, Default)]
+pub struct Talking {
+    /// Play this WAV file (8 kHz) when the call is up, then hang up
+    #[arg(long, value_name = "FILE")]
+    pub play: Option<PathBuf>,
+    /// Speak this text when the call is up, then hang up (needs espeak-ng)
+    #[arg(long, value_name = "TEXT", conflicts_with = "play")]
+    pub say: Option<String>,
+    /// Record the call to this WAV file: heard left, sent right
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Hang up after so long in the call; `never` stays until the far side hangs up
+    #[arg(long, value_name = "DUR")]
+    pub hangup_after: Option<String>,
+    /// Leave the call to a process of its own and return as soon as it is up
+    #[arg(long)]
+    pub detach: bool,
+}
+
+impl Talking {
+    /// `default`: how long a call with nothing to do in it is held.
+    pub fn plan(&self, default: Option<Duration>) -> Result<TalkPlan, Error> {
+        let play = sound(self)?;
+        let hang_up_after = match self.hangup_after.as_deref() {
+            Some("never") => None,
+            Some(text) => {
+                let next = "write --hangup-after 30s, or never";
+                Some(
+                    duration::parse(text)
+                        .map_err(|e| Error::new(Exit::Usage, "cannot read --hangup-after", e, next))?,
+                )
+            }
+            None if play.is_some() || self.detach => None,
+            None => default,
+        };
+        let far_hang_up_is_the_end = hang_up_after.is_none() && play.is_none();
+        Ok(TalkPlan { hang_up_when_played: play.is_some(), play, hang_up_after, far_hang_up_is_the_end })
+    }
+}
+
+impl Dial {
+    pub fn run(self, global: &Global) -> Result<Exit, Error> {
+        let config = global.load_config()?;
+        let named = Named::find(global, &config, None)?;
+        let target = config.target(&self.number, named.country.dialling.international_prefix.as_deref())?;
+        let talk = self.talk.plan(Some(duration_default::HOLD))?;
+        let transfer = self.moving.plan(&config, &named)?;
+        let plan = Plan {
+            begin: Begin::Dial(Dialling { target, no_answer_after: self.no_answer_after }),
+            transfer,
+            talk,
+            stay: self.moving.stay(self.talk.detach),
+        };
+        if global.dry_run {
+            return super::shell::dry_run(global, &named, &plan);
+        }
+        let name = named.name.clone();
+        let number = self.number.clone();
+        let wish = hold_line::Wish {
+            command: "dial",
+            plan,
+            record: self.talk.record.clone(),
+            detach: self.talk.detach,
+            render: &|report| {
+                let mut document = render::call("tipring.dial/1", &name, report);
+                document["number"] = number.clone().into();
+                document
+            },
+            lines: &|report| render::lines(&name, report),
+        };
+        hold_line::run(global, config, named, wish)
+    }
+}

@@ -1,0 +1,304 @@
+//! Holding a line for the length of a call: lock, port, socket, signals, recording; in the foreground, or detached.
+
+use super::Global;
+use super::open::Named;
+use crate::call::transfer::TransferPlan;
+use crate::call::{Plan, Request, Stage, Target};
+use crate::clock::Time;
+use crate::config::Config;
+use crate::control::Ask;
+use crate::control::server::Server;
+use crate::dsp::Frame;
+use crate::error::{Error, Exit, printable};
+use crate::line::Line;
+use crate::number::DialString;
+use crate::output::Style;
+use crate::output::progress::Progress;
+use crate::output::wav::Recording;
+use crate::owner::{CallReport, Owner, Witness};
+use crate::record::{Actor, Record};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use serde_json::Value;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// Set by SIGINT, SIGTERM, SIGHUP or a closed pipe: the call ends and the line is left on-hook.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// A detached owner that we wait for, and that our own interrupt must end.
+static CHILD: AtomicU32 = AtomicU32::new(0);
+
+/// What a command wants of the line.
+pub struct Wish<'a> {
+    pub command: &'static str,
+    pub plan: Plan,
+    pub record: Option<PathBuf>,
+    pub detach: bool,
+    /// Renders the report as this command's JSON document.
+    pub render: &'a dyn Fn(&CallReport) -> Value,
+    /// … and as lines for people.
+    pub lines: &'a dyn Fn(&CallReport) -> Vec<String>,
+}
+
+/// Runs the call and prints its report; the exit code is the ending's.
+pub fn run(global: &Global, config: Config, named: Named, wish: Wish) -> Result<Exit, Error> {
+    if wish.detach && !is_detached() {
+        return detach(global, &named);
+    }
+    catch_signals();
+    let style = global.style();
+    let (port, lock) = named.open(global, wish.command)?;
+    if port.kind() != crate::driver::PortKind::Fxo {
+        let kind = port.kind();
+        return Err(crate::driver::PortError::Unsupported {
+            port: named.name.clone(),
+            what: format!("{}: it is an {kind} port, and feeds a telephone", wish.command),
+        }
+        .explain(&named.name));
+    }
+    let line = Line::new(port.kind(), port.capabilities(), named.country.clone(), port.now());
+    let (events, _) = tokio::sync::broadcast::channel(1024);
+    let mut witness = Live {
+        style,
+        journal: global.journal.as_ref().map(|p| create_journal(p)).transpose()?,
+        recording: wish.record.as_deref().map(Recording::create).transpose()?,
+        progress: Progress::new(style.wants_progress()),
+        events: events.clone(),
+        looked: 0,
+        // a detached owner tells its starter as soon as the scripted part is through
+        told: None,
+        render: wish.render,
+        detached: is_detached(),
+    };
+    let manners = named.manners();
+    let mut owner = Owner::new(named.name.clone(), port, line, wish.plan, manners, &mut witness, &INTERRUPTED);
+    owner.give_up_after(global.timeout);
+    let server = match &lock {
+        Some(lock) => {
+            let (ask, asks) = mpsc::channel();
+            owner.listen(asks, resolver(config, &named));
+            Some(Server::start(lock, ask, events)?)
+        }
+        None => None,
+    };
+    let report = owner.run();
+    // the socket goes before the lock: who finds the line free finds no socket of ours
+    drop(server);
+    drop(lock);
+    let told = witness.told.take();
+    drop(witness);
+    let report = report?;
+    if told.is_none() {
+        super::told(style.answer(&(wish.render)(&report), || (wish.lines)(&report)))?;
+    }
+    Ok(report.ending.exit())
+}
+
+/// Requests of other processes, with our contacts and our country's prefix.
+fn resolver(config: Config, named: &Named) -> crate::owner::Resolve {
+    let prefix = named.country.dialling.international_prefix.clone();
+    Box::new(move |ask| {
+        Ok(match ask {
+            Ask::Status | Ask::HangUp => Request::HangUp,
+            Ask::Flash { ms } => {
+                if let Some(ms) = ms.filter(|ms| !(20..=2000).contains(ms)) {
+                    let why = format!("{ms} ms is outside 20..=2000 ms");
+                    return Err(Error::new(Exit::Usage, "cannot flash", why, "longer than that is a hang-up"));
+                }
+                Request::Flash(ms.map(Duration::from_millis))
+            }
+            Ask::Dtmf { digits } => Request::Dtmf(digits.parse::<DialString>().map_err(|e| {
+                Error::new(Exit::Usage, "cannot send these digits", e.to_string(), "give digits, * and #")
+            })?),
+            Ask::Transfer { targets, warm, no_answer_after_ms, .. } => {
+                let mut resolved = Vec::new();
+                for t in targets {
+                    let mut target: Target = config.target(&t.number, prefix.as_deref())?;
+                    target.name = t.name.clone().or(target.name);
+                    resolved.push(target);
+                }
+                let no_answer_after = no_answer_after_ms.map_or(super::answer::NO_ANSWER_AFTER, Duration::from_millis);
+                Request::Transfer(TransferPlan { targets: resolved, warm: *warm, no_answer_after })
+            }
+        })
+    })
+}
+
+fn create_journal(path: &std::path::Path) -> Result<io::BufWriter<File>, Error> {
+    File::create(path).map(io::BufWriter::new).map_err(|e| {
+        let shown = printable(&path.to_string_lossy());
+        Error::new(
+            Exit::Config,
+            format!("cannot write the journal {shown}"),
+            e.to_string(),
+            "name a file that can be written",
+        )
+    })
+}
+
+/// Where the call is seen: live lines, the journal file, the recording, other processes' `watch`.
+struct Live<'a> {
+    style: Style,
+    journal: Option<io::BufWriter<File>>,
+    recording: Option<Recording>,
+    progress: Progress,
+    events: tokio::sync::broadcast::Sender<crate::control::request::WireEvent>,
+    looked: u32,
+    told: Option<()>,
+    render: &'a dyn Fn(&CallReport) -> Value,
+    detached: bool,
+}
+
+impl Witness for Live<'_> {
+    fn record(&mut self, record: &Record) -> io::Result<()> {
+        let shown = match self.style.verbose {
+            0 => !self.style.quiet && !self.style.json && record.who == Actor::Call,
+            _ => true,
+        };
+        if shown {
+            self.progress.line(&record.to_string());
+        }
+        if let Some(journal) = &mut self.journal
+            && let Err(e) = writeln!(journal, "{}", record.masked())
+        {
+            // a full disk never stops a call
+            tracing::warn!("the journal ends here: {e}");
+            self.journal = None;
+        }
+        let _ = self.events.send(record.into());
+        Ok(())
+    }
+
+    fn audio(&mut self, heard: &Frame, sent: &Frame) -> io::Result<()> {
+        if let Some(recording) = &mut self.recording {
+            recording.write(heard, sent);
+        }
+        Ok(())
+    }
+
+    fn script_done(&mut self, report: &CallReport) -> io::Result<()> {
+        if self.detached {
+            self.told = Some(());
+            let mut out = io::stdout().lock();
+            writeln!(out, "{}", (self.render)(report))?;
+            out.flush()?;
+            drop(out);
+            // from here on nobody reads us; whoever waits for the end of our starter's output must not wait for us
+            let null = File::options().write(true).open("/dev/null")?;
+            nix::unistd::dup2_stdout(&null)?;
+            nix::unistd::dup2_stderr(&null)?;
+            self.style.verbose = 0;
+            self.style.quiet = true;
+        }
+        Ok(())
+    }
+
+    fn stage(&mut self, now: Time, stage: Stage) {
+        self.progress.stage(now, stage);
+        self.looked += 1;
+        // a pipe whose reader has gone is told by poll alone while there is nothing to write: look twice a second
+        if self.looked.is_multiple_of(25) && !self.detached && reader_is_gone() {
+            INTERRUPTED.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// For commands with a loop of their own: signals are caught, and this tells whether one came.
+pub fn interrupted() -> impl Fn() -> bool {
+    catch_signals();
+    || INTERRUPTED.load(Ordering::Relaxed) || reader_is_gone()
+}
+
+/// A signal came, or nobody reads us any more.
+pub fn is_interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
+fn reader_is_gone() -> bool {
+    let out = io::stdout();
+    let mut fds = [PollFd::new(out.as_fd(), PollFlags::empty())];
+    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|n| n > 0)
+        && fds[0].revents().is_some_and(|r| r.contains(PollFlags::POLLERR))
+}
+
+/// The signals that end us are taken by a thread of their own, so that no machine is interrupted half way: the first
+/// ends the call in order, a second one ends the process (and the kernel puts the line on-hook).
+fn catch_signals() {
+    let mut signals = SigSet::empty();
+    for s in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        signals.add(s);
+    }
+    if signals.thread_block().is_err() {
+        return;
+    }
+    let wait = move || {
+        while signals.wait().is_ok() {
+            if INTERRUPTED.swap(true, Ordering::Relaxed) {
+                std::process::exit(Exit::Interrupted.code().into());
+            }
+            let child = CHILD.load(Ordering::Relaxed);
+            if let Some(pid) = i32::try_from(child).ok().filter(|p| *p > 0) {
+                let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGTERM);
+            }
+        }
+    };
+    let _ = std::thread::Builder::new().name("signals".into()).spawn(wait);
+}
+
+// -- detached owners -----------------------------------------------------------------------------------------------
+
+const DETACHED: &str = "TIPRING_DETACHED";
+
+fn is_detached() -> bool {
+    std::env::var_os(DETACHED).is_some()
+}
+
+/// Starts this same command as an owner of its own, in a session of its own, and waits until its script is through.
+fn detach(global: &Global, named: &Named) -> Result<Exit, Error> {
+    let fail = |why: io::Error| {
+        Error::new(Exit::Failed, "cannot leave a line owner behind", why.to_string(), "run it without --detach")
+    };
+    catch_signals();
+    let exe = std::env::current_exe().map_err(fail)?;
+    let mut child = Command::new(exe)
+        .args(std::env::args_os().skip(1))
+        .env(DETACHED, "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(fail)?;
+    CHILD.store(child.id(), Ordering::Relaxed);
+    let mut line = String::new();
+    if let Some(out) = child.stdout.take() {
+        BufReader::new(out).read_line(&mut line).map_err(fail)?;
+    }
+    let style = global.style();
+    match serde_json::from_str::<Value>(&line) {
+        Ok(document) => {
+            let exit = document["exit"].as_u64().and_then(|c| u8::try_from(c).ok()).and_then(Exit::from_code);
+            let text =
+                format!("{}: {} (owner: pid {})", named.name, document["outcome"].as_str().unwrap_or("?"), child.id());
+            super::told(style.answer(&document, || vec![text]))?;
+            Ok(exit.unwrap_or(Exit::Failed))
+        }
+        // it ended before its script did, and has said why
+        Err(_) => {
+            let status = child.wait().map_err(fail)?;
+            let code = status.code().and_then(|c| u8::try_from(c).ok()).and_then(Exit::from_code);
+            Ok(code.unwrap_or(Exit::Failed))
+        }
+    }
+}
+
+/// A detached owner leaves its starter's session, so that closing the terminal does not end the call.
+pub fn leave_session_when_detached() {
+    if is_detached() {
+        let _ = nix::unistd::setsid();
+    }
+}

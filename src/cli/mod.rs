@@ -1,0 +1,158 @@
+//! The command line: the list of commands and what they share. One file per command: parse, call the library, render.
+
+pub mod act;
+pub mod answer;
+pub mod dial;
+pub mod exchange;
+pub mod hold_line;
+pub mod lines;
+pub mod manual;
+pub mod open;
+pub mod render;
+pub mod shell;
+pub mod watch;
+
+use crate::config::Config;
+use crate::duration;
+use crate::error::{Error, Exit};
+use crate::output::Style;
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Landlines from the shell: analog lines dialled, answered, transferred by hook flash, and proven.
+#[derive(Debug, Parser)]
+#[command(name = "tipring", version, max_term_width = 100, after_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER_HELP: &str = "\
+A line is a name from tipring.toml or a port: dahdi/1, sim/us, 'sim/gb?scenario=incoming&clock=virtual'.
+Exit codes: 0 done, 2 usage, 3 configuration, 4 port, 5 line in use, 6 no dial tone, 10 busy, 11 no answer,
+12 congestion or rejected, 13 not in service, 14 far side hung up, 20 transfer failed and the caller is back,
+21 a party was lost, 22 flash not answered, 31 not proven, 75 still busy, 130 interrupted. See tipring(1).";
+
+#[derive(Args, Debug, Default)]
+pub struct Global {
+    /// The line to use: a name from the configuration, or a port
+    #[arg(long, global = true, env = "TIPRING_LINE", value_name = "LINE")]
+    pub line: Option<String>,
+    /// The configuration file, instead of the user's or the system's
+    #[arg(long, global = true, env = "TIPRING_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Answer with one JSON document (streams: JSON Lines)
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print nothing when all is well
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Tell more: every event as it happens (-v), and the program's own log (-vv)
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Print the exact plan - hook, flash, digits, waits - and touch nothing
+    #[arg(long, global = true)]
+    pub dry_run: bool,
+    /// Wait this long for a line that another process holds
+    #[arg(long, global = true, value_name = "DUR", value_parser = duration::parse)]
+    pub wait: Option<Duration>,
+    /// Give up after this long, whatever is going on (exit 75)
+    #[arg(long, global = true, value_name = "DUR", value_parser = duration::parse)]
+    pub timeout: Option<Duration>,
+    /// Write every event of the call to this file, one line each; numbers and names are masked
+    #[arg(long, global = true, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+}
+
+impl Global {
+    pub fn style(&self) -> Style {
+        Style { json: self.json, quiet: self.quiet, verbose: self.verbose }
+    }
+
+    pub fn load_config(&self) -> Result<Config, Error> {
+        Config::load(self.config.as_deref())
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Every port found, what each can do, who holds it - also those that may not be opened, and why
+    Lines(lines::Lines),
+    /// Live events of a line, one readable line each
+    Watch(watch::Watch),
+    /// Place a call: dial tone, digits, progress, answer
+    Dial(dial::Dial),
+    /// Wait for a call, take its caller ID, answer, and transfer it on if told to
+    Answer(answer::Answer),
+    /// End the call in progress on a line
+    Hangup(act::Hangup),
+    /// Send a hook flash (register recall) in the call in progress
+    Flash(act::Flash),
+    /// Send digits in the call in progress
+    Dtmf(act::Dtmf),
+    /// Move the call in progress to the first target that takes it
+    Transfer(act::Transfer),
+    /// The simulated exchange as a process of its own
+    Exchange(exchange::Exchange),
+    /// Completions for a shell, to be sourced
+    Completions(shell::Completions),
+    /// The manual pages, generated from this parser
+    #[command(hide = true)]
+    Man(shell::Man),
+}
+
+/// Runs the program; the exit code is the answer to scripts.
+pub fn main() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            let _ = e.print();
+            return if e.use_stderr() { Exit::Usage } else { Exit::Done };
+        }
+    };
+    let style = cli.global.style();
+    shell::start_log(style);
+    match run(cli) {
+        Ok(exit) => exit,
+        Err(error) => crate::output::report_error(style, &error),
+    }
+}
+
+fn run(cli: Cli) -> Result<Exit, Error> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Lines(c) => c.run(global),
+        Command::Watch(c) => c.run(global),
+        Command::Dial(c) => c.run(global),
+        Command::Answer(c) => c.run(global),
+        Command::Hangup(c) => c.run(global),
+        Command::Flash(c) => c.run(global),
+        Command::Dtmf(c) => c.run(global),
+        Command::Transfer(c) => c.run(global),
+        Command::Exchange(c) => c.run(global),
+        Command::Completions(c) => c.run(),
+        Command::Man(c) => c.run(),
+    }
+}
+
+/// The parser as data, for man pages, completions and tests.
+pub fn parser() -> clap::Command {
+    Cli::command()
+}
+
+/// A broken pipe on our own stdout: whoever read us is gone, which is no error of the line.
+pub fn told(result: std::io::Result<()>) -> Result<(), Error> {
+    match result {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Err(Error::new(
+            Exit::Interrupted,
+            "nobody reads the answer any more",
+            "the pipe was closed",
+            "the line was left on-hook",
+        )),
+        Err(e) => Err(Error::new(Exit::Failed, "cannot write the answer", e.to_string(), "look at where stdout goes")),
+    }
+}

@@ -1,0 +1,173 @@
+//! From what the user calls a line to an open port with its country's facts, its lock taken.
+
+use super::Global;
+use crate::call::Manners;
+use crate::config::{Config, LineConfig};
+use crate::control::lock::{LineLock, TakeError};
+use crate::control::place::Places;
+use crate::driver::{self, Port, Selector};
+use crate::error::{Error, Exit, printable};
+use crate::facts::{Country, Facts};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A line that was named, before anything is touched.
+pub struct Named {
+    /// As the user calls it: for messages, locks and sockets.
+    pub name: String,
+    pub selector: Selector,
+    pub config: Option<LineConfig>,
+    pub country: Arc<Country>,
+    pub facts: &'static Facts,
+}
+
+impl Named {
+    /// Finds the line that `--line` (or the configuration, or the machine) means.
+    pub fn find(global: &Global, config: &Config, given: Option<&str>) -> Result<Named, Error> {
+        let facts = facts(config)?;
+        let (name, selector, line) = match given.or(global.line.as_deref()) {
+            Some(text) => match config.lines.get(text) {
+                Some(line) => (text.to_string(), line.port.clone(), Some(line.clone())),
+                None => {
+                    let selector: Selector = text.parse().map_err(|e| unknown_line(text, config, e))?;
+                    let line = config.lines.values().find(|l| l.port == selector).cloned();
+                    (selector.to_string(), selector, line)
+                }
+            },
+            None => only_line(config)?,
+        };
+        let code = match (&selector, &line) {
+            (Selector::Sim { country, .. }, _) => Some(country.clone()),
+            (_, Some(line)) => line.country.clone(),
+            _ => None,
+        };
+        let code = code.or_else(|| config.country.clone()).unwrap_or_else(|| "itu".into());
+        let country = facts.country(&code).cloned().ok_or_else(|| {
+            let known: Vec<&str> = facts.codes().collect();
+            let next = format!("known are: {}", known.join(", "));
+            Error::new(
+                Exit::Usage,
+                format!("no facts about the country `{}`", printable(&code)),
+                "it is not in the tables",
+                next,
+            )
+        })?;
+        Ok(Named { name, selector, config: line, country: Arc::new(country), facts })
+    }
+
+    /// How this line's exchange wants to be treated.
+    pub fn manners(&self) -> Manners {
+        let mut manners = Manners::of(&self.country);
+        if let Some(line) = &self.config {
+            line.apply(&mut manners);
+        }
+        manners
+    }
+
+    /// The name under which the line is locked and its owner found: the port, however it was named. A simulated line
+    /// on the virtual clock lives inside one process and is shared with nobody.
+    pub fn lock_name(&self) -> Option<String> {
+        match &self.selector {
+            Selector::Sim { query, .. } if query.iter().any(|(k, v)| k == "clock" && v == "virtual") => None,
+            selector => Some(selector.to_string()),
+        }
+    }
+
+    /// Takes the lock and opens the port.
+    pub fn open(&self, global: &Global, command: &str) -> Result<(Box<dyn Port>, Option<LineLock>), Error> {
+        let lock = match self.lock_name() {
+            None => None,
+            Some(name) => Some(take_lock(&name, command, global.wait, &self.name)?),
+        };
+        let deadline = global.wait.map(|w| Instant::now() + w);
+        loop {
+            match driver::open(&self.selector, self.facts, self.config.as_ref()) {
+                Ok(port) => return Ok((port, lock)),
+                // held by a program that knows nothing of our locks: it may let go within --wait
+                Err(driver::PortError::InUse { .. }) if deadline.is_some_and(|d| Instant::now() < d) => {
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+                Err(e) => {
+                    let mut error = e.explain(&self.name);
+                    if global.wait.is_some() && error.exit == Exit::InUse {
+                        error.exit = Exit::StillBusy;
+                    }
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+/// The facts: embedded, with the user's own laid over them.
+pub fn facts(config: &Config) -> Result<&'static Facts, Error> {
+    let Some(path) = &config.facts else { return Ok(Facts::embedded()) };
+    let shown = printable(&path.to_string_lossy());
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        Error::new(
+            Exit::Config,
+            format!("cannot read the facts {shown}"),
+            e.to_string(),
+            "mend `facts` in tipring.toml",
+        )
+    })?;
+    // read once, and wanted to the end of the process
+    Facts::with_user_file(&text).map(|facts| &*Box::leak(Box::new(facts))).map_err(|e| {
+        let mut error = Error::new(
+            Exit::Config,
+            format!("cannot use the facts {shown}"),
+            e.to_string(),
+            e.help.clone().unwrap_or_else(|| "mend the line shown".into()),
+        );
+        error.detail = Some(crate::config::show_place(&text, &shown, e.span.clone(), &e.message));
+        error
+    })
+}
+
+fn unknown_line(text: &str, config: &Config, why: driver::SelectorError) -> Error {
+    let names: Vec<&str> = config.lines.keys().map(String::as_str).collect();
+    let next = if names.is_empty() {
+        "`tipring lines` lists what there is".to_string()
+    } else {
+        format!("lines in the configuration: {}; `tipring lines` lists every port", names.join(", "))
+    };
+    let shown: String = text.chars().take(60).collect();
+    Error::new(Exit::Usage, format!("no line is called `{}`", printable(&shown)), why.to_string(), next)
+}
+
+/// With a single usable line, `--line` may be left out.
+fn only_line(config: &Config) -> Result<(String, Selector, Option<LineConfig>), Error> {
+    let missing = |why: String| {
+        Error::new(Exit::Usage, "which line?", why, "name one with --line, or try the simulated one: --line sim/us")
+    };
+    let mut lines = config.lines.iter();
+    match (lines.next(), lines.next()) {
+        (Some((name, line)), None) => Ok((name.clone(), line.port.clone(), Some(line.clone()))),
+        (Some(_), Some(_)) => {
+            let names: Vec<&str> = config.lines.keys().map(String::as_str).collect();
+            Err(missing(format!("the configuration has several: {}", names.join(", "))))
+        }
+        (None, _) => {
+            let found = driver::ports::all();
+            let mut usable = found.iter().filter(|p| p.usable && p.kind == Some(driver::PortKind::Fxo));
+            match (usable.next(), usable.next()) {
+                (Some(port), None) => Ok((port.selector.to_string(), port.selector.clone(), None)),
+                (None, _) => Err(missing("no FXO port that may be opened was found on this machine".into())),
+                _ => Err(missing("this machine has several FXO ports".into())),
+            }
+        }
+    }
+}
+
+fn take_lock(name: &str, command: &str, wait: Option<Duration>, shown: &str) -> Result<LineLock, Error> {
+    let places = Places::of_this_process();
+    let command = format!("tipring {command}");
+    match wait {
+        None => LineLock::take(&places, name, &command).map_err(|e| e.explain(shown)),
+        Some(wait) => LineLock::take_wait(&places, name, &command, wait, |_| !super::hold_line::is_interrupted())
+            .map_err(|e| match e {
+                TakeError::Held(held) => held.still_busy(shown, wait),
+                TakeError::Failed(e) => e,
+            }),
+    }
+}

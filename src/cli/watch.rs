@@ -1,0 +1,100 @@
+//! `tipring watch`: what happens on a line, as it happens.
+
+use super::Global;
+use super::open::Named;
+use crate::control::{client, lock, place::Places, request::WireEvent};
+use crate::driver::{Port, PortError};
+use crate::dsp::Frame;
+use crate::error::{Error, Exit};
+use crate::event::Event;
+use crate::line::{Line, Output, describe};
+use crate::record::{Actor, Record};
+use clap::Args;
+use serde_json::json;
+use std::time::Duration;
+
+/// Live events of a line, one readable line each
+///
+/// Shows the call that another process holds on the line; when nobody holds it, watches the idle line itself: ringing,
+/// caller ID, battery, alarms. Ends with --timeout, or when it is interrupted.
+#[derive(Args, Debug)]
+pub struct Watch {
+    /// The line, instead of --line
+    pub line: Option<String>,
+}
+
+impl Watch {
+    pub fn run(self, global: &Global) -> Result<Exit, Error> {
+        let config = global.load_config()?;
+        let named = Named::find(global, &config, self.line.as_deref())?;
+        match named.lock_name() {
+            Some(name) if lock::holder(&Places::of_this_process(), &name).is_some() => watch_owner(global, &name),
+            _ => watch_port(global, &named),
+        }
+    }
+}
+
+fn watch_owner(global: &Global, name: &str) -> Result<Exit, Error> {
+    for event in client::events(&Places::of_this_process(), name)? {
+        show(global, &event?)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn watch_port(global: &Global, named: &Named) -> Result<Exit, Error> {
+    let interrupted = super::hold_line::interrupted();
+    let (mut port, _lock) = named.open(global, "watch")?;
+    let mut line = Line::new(port.kind(), port.capabilities(), named.country.clone(), port.now());
+    let end = global.timeout.map(|t| port.now() + t);
+    let (mut heard, silence) = (Frame::default(), Frame::default());
+    while !interrupted() && end.is_none_or(|end| port.now() < end) {
+        let now = port.now();
+        let until =
+            line.poll_timeout().unwrap_or(now + Duration::from_millis(100)).min(now + Duration::from_millis(100));
+        let step = step(port.as_mut(), &mut line, until, &mut heard, &silence);
+        let now = port.now();
+        line.handle_timeout(now);
+        for record in port.take_trace() {
+            show(global, &WireEvent::from(&record))?;
+        }
+        while let Some(output) = line.poll_output() {
+            if let Output::Event(event) = output {
+                let who = if matches!(event, Event::Heard(_)) { Actor::Heard } else { Actor::Exchange };
+                show(global, &WireEvent::from(&Record::new(now, who, describe(&event))))?;
+            }
+        }
+        match step {
+            Ok(()) => {}
+            Err(PortError::Removed { .. }) => {
+                show(global, &WireEvent::from(&Record::new(now, Actor::Card, "device removed")))?;
+                return Err(PortError::Removed { port: named.name.clone() }.explain(&named.name));
+            }
+            Err(e) => return Err(e.explain(&named.name)),
+        }
+    }
+    Ok(if interrupted() { Exit::Interrupted } else { Exit::Done })
+}
+
+fn step(
+    port: &mut dyn Port,
+    line: &mut Line,
+    until: crate::clock::Time,
+    heard: &mut Frame,
+    silence: &Frame,
+) -> Result<(), PortError> {
+    port.wait(until)?;
+    while let Some((at, signal)) = port.next_signal()? {
+        line.handle(at, signal);
+    }
+    while port.read(heard)? {
+        line.hear(port.now(), heard);
+        port.write(silence)?;
+    }
+    Ok(())
+}
+
+fn show(global: &Global, event: &WireEvent) -> Result<(), Error> {
+    let document = json!({ "schema": "tipring.event/1", "t": event.t, "who": event.who, "what": event.what });
+    let line = format!("{:>9.3}  {:<8}  {}", event.t, event.who, crate::error::printable(&event.what));
+    super::told(global.style().stream(&document, &line))
+}

@@ -1,0 +1,423 @@
+//! `tipring.toml`: lines by name, contacts, the user's own facts. Every mistake is shown where it stands.
+//!
+//! ```toml
+//! country = "us"
+//!
+//! [line.office]
+//! port = "dahdi/1"
+//! flash_ms = [600, 750]
+//!
+//! [contacts]
+//! alice = "555 0100"
+//! ```
+
+use crate::call::{Completion, Manners, Target};
+use crate::driver::Selector;
+use crate::error::{Error, Exit, printable};
+use crate::event::DialMethod;
+use crate::number::DialString;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toml::Spanned;
+
+/// Every key there is, for the manual.
+pub const KEYS: [&str; 15] = [
+    "country",
+    "facts",
+    "port",
+    "flash_ms",
+    "transfer.back",
+    "transfer.complete",
+    "transfer.while_ringing",
+    "dial",
+    "answer_after_rings",
+    "dial_tone_wait_s",
+    "recall_ring_watch_s",
+    "echo_canceller",
+    "rx_gain_db",
+    "tx_gain_db",
+    "country",
+];
+
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// Where it was read; `None`: there is no file, and that is fine.
+    pub path: Option<PathBuf>,
+    pub country: Option<String>,
+    pub facts: Option<PathBuf>,
+    pub lines: BTreeMap<String, LineConfig>,
+    pub contacts: BTreeMap<String, DialString>,
+}
+
+#[derive(Clone, Debug)]
+pub struct LineConfig {
+    pub port: Selector,
+    pub country: Option<String>,
+    pub flash: Vec<Duration>,
+    pub back: Option<String>,
+    pub complete: Option<Completion>,
+    pub while_ringing: Option<bool>,
+    pub dial: Option<DialMethod>,
+    pub answer_after_rings: Option<u32>,
+    pub dial_tone_wait: Option<Duration>,
+    pub recall_ring_watch: Option<Duration>,
+    pub echo_canceller: Option<String>,
+    pub rx_gain_db: Option<f32>,
+    pub tx_gain_db: Option<f32>,
+}
+
+impl LineConfig {
+    /// The country's manners with this line's own laid over them.
+    pub fn apply(&self, manners: &mut Manners) {
+        if !self.flash.is_empty() {
+            manners.flash_widths.clone_from(&self.flash);
+        }
+        if let Some(back) = &self.back {
+            manners.back.clone_from(back);
+        }
+        if let Some(complete) = &self.complete {
+            manners.complete = complete.clone();
+        }
+        if let Some(ringing) = self.while_ringing {
+            manners.while_ringing = ringing;
+        }
+        if let Some(dial) = self.dial {
+            manners.dial_method = dial;
+        }
+        if let Some(wait) = self.dial_tone_wait {
+            manners.dial_tone_wait = wait;
+        }
+        if let Some(watch) = self.recall_ring_watch {
+            manners.recall_ring_watch = watch;
+        }
+    }
+}
+
+// -- the file as it is written ---------------------------------------------------------------------------------------
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    country: Option<Spanned<String>>,
+    facts: Option<PathBuf>,
+    #[serde(default)]
+    line: BTreeMap<String, LineTable>,
+    #[serde(default)]
+    contacts: BTreeMap<Spanned<String>, Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LineTable {
+    port: Spanned<String>,
+    country: Option<Spanned<String>>,
+    #[serde(default)]
+    flash_ms: Vec<Spanned<u64>>,
+    #[serde(default)]
+    transfer: TransferTable,
+    dial: Option<DialMethod>,
+    answer_after_rings: Option<Spanned<u32>>,
+    dial_tone_wait_s: Option<Spanned<f64>>,
+    recall_ring_watch_s: Option<Spanned<f64>>,
+    echo_canceller: Option<String>,
+    rx_gain_db: Option<Spanned<f64>>,
+    tx_gain_db: Option<Spanned<f64>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TransferTable {
+    back: Option<Spanned<String>>,
+    complete: Option<Spanned<String>>,
+    while_ringing: Option<bool>,
+}
+
+/// One mistake and where it stands.
+struct Mistake {
+    span: Range<usize>,
+    message: String,
+    label: String,
+}
+
+impl Config {
+    /// Reads the file that was named, or the first that there is of the user's and the system's.
+    pub fn load(named: Option<&Path>) -> Result<Config, Error> {
+        let (path, must_exist) = match named {
+            Some(path) => (path.to_path_buf(), true),
+            None => match default_paths().into_iter().find(|p| p.exists()) {
+                Some(path) => (path, false),
+                None => return Ok(Config::default()),
+            },
+        };
+        let shown = printable(&path.to_string_lossy());
+        let text = std::fs::read_to_string(&path).map_err(|e| {
+            let next =
+                if must_exist { "name a readable file with --config, or leave it out" } else { "make it readable" };
+            Error::new(Exit::Config, format!("cannot read the configuration {shown}"), e.to_string(), next)
+        })?;
+        let mut config = Config::parse(&text, &shown)?;
+        config.path = Some(path);
+        Ok(config)
+    }
+
+    pub fn parse(text: &str, name: &str) -> Result<Config, Error> {
+        let file: File = toml::from_str(text).map_err(|e| {
+            let span = e.span().unwrap_or(0..0);
+            let message = e.message().lines().next().unwrap_or("not understood").to_string();
+            complain(text, name, &[Mistake { span, label: message.clone(), message }])
+        })?;
+        let mut mistakes = Vec::new();
+        let config = file.check(&mut mistakes);
+        if mistakes.is_empty() { Ok(config) } else { Err(complain(text, name, &mistakes)) }
+    }
+
+    /// Somebody to reach: a name from `[contacts]`, or a number. `international_prefix` stands in for a `+`.
+    pub fn target(&self, text: &str, international_prefix: Option<&str>) -> Result<Target, Error> {
+        if let Some(number) = self.contacts.get(text) {
+            return Ok(Target { name: Some(text.to_string()), number: number.clone() });
+        }
+        match DialString::parse(text, international_prefix) {
+            Ok(number) => Ok(Target { name: None, number }),
+            Err(why) => {
+                let shown: String = text.chars().take(60).collect();
+                let next = if self.contacts.is_empty() {
+                    "give digits, * and #; names can be listed under [contacts] in tipring.toml".to_string()
+                } else {
+                    let names: Vec<&str> = self.contacts.keys().map(String::as_str).take(8).collect();
+                    format!("give digits, * and #, or a name from [contacts]: {}", names.join(", "))
+                };
+                Err(Error::new(Exit::Usage, format!("cannot dial `{}`", printable(&shown)), why.to_string(), next))
+            }
+        }
+    }
+}
+
+/// The user's file first, then the system's.
+fn default_paths() -> Vec<PathBuf> {
+    let user = std::env::var_os("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|h| Path::new(&h).join(".config")))
+        .map(|c| c.join("tipring/tipring.toml"));
+    user.into_iter().chain([PathBuf::from("/etc/tipring/tipring.toml")]).collect()
+}
+
+impl File {
+    fn check(self, mistakes: &mut Vec<Mistake>) -> Config {
+        if let Some(country) = &self.country {
+            check_country(country, mistakes);
+        }
+        let mut config = Config {
+            path: None,
+            country: self.country.map(Spanned::into_inner),
+            facts: self.facts,
+            lines: BTreeMap::new(),
+            contacts: BTreeMap::new(),
+        };
+        for (name, table) in self.line {
+            if let Some(line) = table.check(mistakes) {
+                config.lines.insert(name, line);
+            }
+        }
+        for (name, number) in self.contacts {
+            match number.get_ref().parse() {
+                Ok(number) => {
+                    config.contacts.insert(name.into_inner(), number);
+                }
+                Err(e) => mistakes.push(Mistake {
+                    span: number.span(),
+                    message: format!("`{}` cannot be dialled", printable(number.get_ref())),
+                    label: format!("{e}"),
+                }),
+            }
+        }
+        config
+    }
+}
+
+impl LineTable {
+    fn check(self, mistakes: &mut Vec<Mistake>) -> Option<LineConfig> {
+        let port = match self.port.get_ref().parse::<Selector>() {
+            Ok(port) => Some(port),
+            Err(e) => {
+                mistakes.push(Mistake { span: self.port.span(), message: "unknown port".into(), label: e.to_string() });
+                None
+            }
+        };
+        if let Some(country) = &self.country {
+            check_country(country, mistakes);
+        }
+        let flash = self
+            .flash_ms
+            .iter()
+            .filter(|ms| {
+                within(ms, *ms.get_ref() as f64, 50.0..=1500.0, "hook-flash time out of range", "ms", mistakes)
+            })
+            .map(|ms| Duration::from_millis(*ms.get_ref()))
+            .collect();
+        let mut seconds = |value: &Option<Spanned<f64>>, what: &str| {
+            let value = value.as_ref()?;
+            within(value, *value.get_ref(), 0.5..=120.0, &format!("{what} out of range"), "s", mistakes)
+                .then(|| Duration::from_secs_f64(*value.get_ref()))
+        };
+        let dial_tone_wait = seconds(&self.dial_tone_wait_s, "wait for dial tone");
+        let recall_ring_watch = seconds(&self.recall_ring_watch_s, "watch for recall ringing");
+        let mut gain = |value: &Option<Spanned<f64>>| {
+            let value = value.as_ref()?;
+            within(value, *value.get_ref(), -30.0..=30.0, "gain out of range", "dB", mistakes)
+                .then_some(*value.get_ref() as f32)
+        };
+        let (rx_gain_db, tx_gain_db) = (gain(&self.rx_gain_db), gain(&self.tx_gain_db));
+        if let Some(rings) = &self.answer_after_rings {
+            within(rings, f64::from(*rings.get_ref()), 1.0..=20.0, "rings out of range", "rings", mistakes);
+        }
+        let complete = self.transfer.complete.as_ref().and_then(|c| parse_completion(c, mistakes));
+        if let Some(back) = &self.transfer.back {
+            let digits = back.get_ref().strip_prefix('R');
+            if !digits.is_some_and(|d| d.is_empty() || d.parse::<DialString>().is_ok()) {
+                mistakes.push(Mistake {
+                    span: back.span(),
+                    message: "unknown way back to the held party".into(),
+                    label: "must be `R`, or `R` and digits as in `R1`".into(),
+                });
+            }
+        }
+        Some(LineConfig {
+            port: port?,
+            country: self.country.map(Spanned::into_inner),
+            flash,
+            back: self.transfer.back.map(Spanned::into_inner),
+            complete,
+            while_ringing: self.transfer.while_ringing,
+            dial: self.dial,
+            answer_after_rings: self.answer_after_rings.map(Spanned::into_inner),
+            dial_tone_wait,
+            recall_ring_watch,
+            echo_canceller: self.echo_canceller,
+            rx_gain_db,
+            tx_gain_db,
+        })
+    }
+}
+
+fn check_country(country: &Spanned<String>, mistakes: &mut Vec<Mistake>) {
+    if crate::facts::Facts::embedded().country(country.get_ref()).is_none() {
+        mistakes.push(Mistake {
+            span: country.span(),
+            message: format!("no facts about the country `{}`", printable(country.get_ref())),
+            label: "a code of two small letters (us, gb, de …), or itu for the ITU-T default".into(),
+        });
+    }
+}
+
+fn within<T>(
+    at: &Spanned<T>,
+    value: f64,
+    range: std::ops::RangeInclusive<f64>,
+    message: &str,
+    unit: &str,
+    mistakes: &mut Vec<Mistake>,
+) -> bool {
+    let ok = range.contains(&value);
+    if !ok {
+        let label = format!("must be {}..={} {unit}", range.start(), range.end());
+        mistakes.push(Mistake { span: at.span(), message: message.into(), label });
+    }
+    ok
+}
+
+fn parse_completion(text: &Spanned<String>, mistakes: &mut Vec<Mistake>) -> Option<Completion> {
+    let digits = |t: &str| t.strip_prefix('R').and_then(|d| d.parse::<DialString>().ok());
+    match text.get_ref().as_str() {
+        "hang-up" | "H" => Some(Completion::HangUp),
+        "never" => Some(Completion::Never),
+        other => match digits(other) {
+            Some(code) => Some(Completion::Recall(code)),
+            None => {
+                mistakes.push(Mistake {
+                    span: text.span(),
+                    message: "unknown way to complete a transfer".into(),
+                    label: "must be `hang-up`, `never`, or a recall code such as `R4`".into(),
+                });
+                None
+            }
+        },
+    }
+}
+
+/// One place in a file, drawn as compilers do.
+pub fn show_place(text: &str, name: &str, span: Range<usize>, message: &str) -> String {
+    draw(text, name, &Mistake { span, message: message.into(), label: message.into() })
+}
+
+fn draw(text: &str, name: &str, mistake: &Mistake) -> String {
+    use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+    let end = mistake.span.end.min(text.len());
+    let span = mistake.span.start.min(end)..end;
+    let snippet = Snippet::source(text).path(name).annotation(AnnotationKind::Primary.span(span).label(&mistake.label));
+    let drawn = Renderer::plain().render(&[Level::ERROR.primary_title(&mistake.message).element(snippet)]).to_string();
+    // `error: ` begins our own three lines, once
+    drawn.strip_prefix("error: ").map_or(drawn.clone(), str::to_string)
+}
+
+/// The mistakes as one error, all of them shown.
+fn complain(text: &str, name: &str, mistakes: &[Mistake]) -> Error {
+    let shown: Vec<String> = mistakes.iter().map(|m| draw(text, name, m)).collect();
+    let count =
+        if mistakes.len() == 1 { "it has a mistake".into() } else { format!("it has {} mistakes", mistakes.len()) };
+    let mut error = Error::new(
+        Exit::Config,
+        format!("cannot use the configuration {name}"),
+        count,
+        "mend the lines shown above; man 5 tipring.toml lists every key",
+    );
+    error.detail = Some(shown.join("\n"));
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_contacts_are_read() {
+        let c = Config::parse(
+            "country = \"us\"\n[line.office]\nport = \"dahdi/3\"\nflash_ms = [600]\ntransfer.complete = \"R4\"\n\
+             [contacts]\nalice = \"555 0100\"\n",
+            "t.toml",
+        )
+        .unwrap();
+        assert_eq!(c.lines["office"].port, Selector::Dahdi(3));
+        assert_eq!(c.lines["office"].flash, [Duration::from_millis(600)]);
+        assert_eq!(c.target("alice", None).unwrap().number.reveal(), "5550100");
+        assert_eq!(c.target("5550199", None).unwrap().name, None);
+    }
+
+    #[test]
+    fn a_misspelt_key_is_shown_where_it_stands() {
+        let e = Config::parse("[line.a]\nport = \"sim/us\"\nflahs_ms = [600]\n", "t.toml").unwrap_err();
+        assert_eq!(e.exit, Exit::Config);
+        let detail = e.detail.unwrap();
+        assert!(detail.contains("t.toml:3:1") && detail.contains("flahs_ms"), "{detail}");
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once_with_its_place() {
+        let text = "[line.a]\nport = \"isdn/1\"\nflash_ms = [5000]\n[contacts]\nbob = \"555;0\"\n";
+        let e = Config::parse(text, "t.toml").unwrap_err();
+        let detail = e.detail.unwrap();
+        for part in ["t.toml:2:8", "t.toml:3:13", "must be 50..=1500 ms", "t.toml:5:7", "3 mistakes"] {
+            assert!(detail.contains(part) || e.why.contains(part), "{part}: {detail}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_no_contact_and_no_number_is_refused_with_the_names_there_are() {
+        let c = Config::parse("[contacts]\nalice = \"5550100\"\n", "t").unwrap();
+        let e = c.target("bob", None).unwrap_err();
+        assert_eq!(e.exit, Exit::Usage);
+        assert!(e.next.contains("alice"), "{e}");
+    }
+}

@@ -1,0 +1,188 @@
+//! WAV files: what is played, and what was heard (left) and sent (right).
+
+use crate::dsp::Frame;
+use crate::error::{Error, Exit, printable};
+use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The longest file that is played: an hour.
+const LONGEST_S: u32 = 3600;
+
+/// Reads a recording of any rate, width and number of channels as 8 kHz samples.
+pub fn read(path: &Path) -> Result<Arc<[i16]>, Error> {
+    let shown = printable(&path.to_string_lossy());
+    let fail = |why: String| {
+        let next = "give a whole WAV file: 8 to 32 bits or float, at most an hour";
+        Error::new(Exit::Config, format!("cannot play {shown}"), why, next)
+    };
+    let file = File::open(path).map_err(|e| fail(e.to_string()))?;
+    decode(io::BufReader::new(file)).map_err(fail)
+}
+
+/// The WAV stream that a speech program wrote. Its header may lie about the length: it did not know it yet.
+pub fn speech(bytes: &[u8]) -> Result<Arc<[i16]>, String> {
+    let mut bytes = bytes.to_vec();
+    if bytes.len() > 44 && &bytes[36..40] == b"data" {
+        let len = u32::try_from(bytes.len() - 44).map_err(|_| "it is too long".to_string())?;
+        bytes[40..44].copy_from_slice(&len.to_le_bytes());
+        bytes[4..8].copy_from_slice(&(len + 36).to_le_bytes());
+    }
+    decode(io::Cursor::new(bytes))
+}
+
+fn decode(input: impl io::Read) -> Result<Arc<[i16]>, String> {
+    let reader = WavReader::new(input).map_err(|e| e.to_string())?;
+    let spec = reader.spec();
+    if !(4000..=192_000).contains(&spec.sample_rate) || spec.channels == 0 {
+        return Err(format!("it has {} Hz and {} channels", spec.sample_rate, spec.channels));
+    }
+    if reader.duration() / spec.sample_rate > LONGEST_S {
+        return Err("it lasts more than an hour".into());
+    }
+    let samples: Result<Vec<f32>, hound::Error> = match (spec.sample_format, spec.bits_per_sample) {
+        (SampleFormat::Int, bits @ 8..=32) => {
+            let full = (1i64 << (bits - 1)) as f32;
+            reader.into_samples::<i32>().map(|s| s.map(|v| v as f32 / full)).collect()
+        }
+        (SampleFormat::Float, 32) => reader.into_samples::<f32>().collect(),
+        (_, bits) => return Err(format!("it has {bits} bits a sample")),
+    };
+    let samples = samples.map_err(|e| e.to_string())?;
+    let channels = usize::from(spec.channels);
+    let mono: Vec<f32> = samples.chunks_exact(channels).map(|c| c.iter().sum::<f32>() / channels as f32).collect();
+    let line = if spec.sample_rate == 8000 { mono } else { resample(&mono, f64::from(spec.sample_rate)) };
+    Ok(line.iter().map(|v| (v * 32768.0).clamp(-32768.0, 32767.0) as i16).collect())
+}
+
+/// To 8 kHz with a windowed sinc of 16 zero crossings on either side, cut off below the lower of the two rates' halves.
+fn resample(input: &[f32], from_hz: f64) -> Vec<f32> {
+    const CROSSINGS: f64 = 16.0;
+    let ratio = from_hz / 8000.0;
+    let cut = 0.92 * (1.0 / ratio).min(1.0);
+    let reach = (CROSSINGS / cut).ceil();
+    let count = (input.len() as f64 / ratio) as usize;
+    let mut output = Vec::with_capacity(count);
+    for n in 0..count {
+        let centre = n as f64 * ratio;
+        let first = (centre - reach).ceil().max(0.0) as usize;
+        let last = ((centre + reach) as usize).min(input.len().saturating_sub(1));
+        let mut sum = 0.0;
+        for (i, sample) in input.iter().enumerate().take(last + 1).skip(first) {
+            let x = i as f64 - centre;
+            let sinc = if x.abs() < 1e-9 {
+                1.0
+            } else {
+                (std::f64::consts::PI * x * cut).sin() / (std::f64::consts::PI * x * cut)
+            };
+            let window = 0.5 + 0.5 * (std::f64::consts::PI * x / (reach + 1.0)).cos();
+            sum += f64::from(*sample) * sinc * window * cut;
+        }
+        output.push(sum as f32);
+    }
+    output
+}
+
+/// A recording in the making. It is written beside its name and takes the name when it is whole.
+pub struct Recording {
+    writer: Option<WavWriter<BufWriter<File>>>,
+    partial: PathBuf,
+    path: PathBuf,
+}
+
+impl Recording {
+    pub fn create(path: &Path) -> Result<Recording, Error> {
+        let mut partial = path.as_os_str().to_owned();
+        partial.push(".part");
+        let partial = PathBuf::from(partial);
+        let spec = WavSpec { channels: 2, sample_rate: 8000, bits_per_sample: 16, sample_format: SampleFormat::Int };
+        let writer = WavWriter::create(&partial, spec).map_err(|e| {
+            let shown = printable(&path.to_string_lossy());
+            Error::new(
+                Exit::Config,
+                format!("cannot record to {shown}"),
+                e.to_string(),
+                "name a file that can be written",
+            )
+        })?;
+        Ok(Recording { writer: Some(writer), partial, path: path.to_path_buf() })
+    }
+
+    /// Heard to the left, sent to the right. When the disk is full the recording ends; the call goes on.
+    pub fn write(&mut self, heard: &Frame, sent: &Frame) {
+        let Some(writer) = &mut self.writer else { return };
+        let pairs = heard.0.iter().zip(&sent.0);
+        let result = pairs.flat_map(|(h, s)| [*h, *s]).try_for_each(|v| writer.write_sample(v));
+        if let Err(e) = result {
+            tracing::warn!("recording stopped: {e}");
+            self.finish();
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            let done =
+                writer.finalize().map_err(io::Error::other).and_then(|()| std::fs::rename(&self.partial, &self.path));
+            if let Err(e) = done {
+                tracing::warn!("recording left at {}: {e}", self.partial.display());
+            }
+        }
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_has_its_name_only_when_it_is_whole_and_reads_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("call.wav");
+        let mut r = Recording::create(&path).unwrap();
+        r.write(&Frame([1; 160]), &Frame([2; 160]));
+        assert!(!path.exists());
+        drop(r);
+        let back: Vec<i16> = WavReader::open(&path).unwrap().into_samples().map(Result::unwrap).collect();
+        assert_eq!(back.len(), 320);
+        assert_eq!(&back[..2], [1, 2]);
+    }
+
+    #[test]
+    fn a_file_of_another_rate_is_played_at_the_same_pitch_and_length() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cd.wav");
+        let spec = WavSpec { channels: 2, sample_rate: 44100, bits_per_sample: 16, sample_format: SampleFormat::Int };
+        let mut writer = WavWriter::create(&path, spec).unwrap();
+        for n in 0..44100 {
+            let v = (f64::from(n) / 44100.0 * 1000.0 * std::f64::consts::TAU).sin() * 16000.0;
+            writer.write_sample(v as i16).unwrap();
+            writer.write_sample(v as i16).unwrap();
+        }
+        writer.finalize().unwrap();
+        let heard = read(&path).unwrap();
+        assert!(heard.len().abs_diff(8000) < 3);
+        let crossings = heard.windows(2).filter(|w| w[0] < 0 && w[1] >= 0).count();
+        assert!(crossings.abs_diff(1000) <= 2, "{crossings}");
+        let peak = heard[1000..7000].iter().map(|v| v.abs()).max().unwrap();
+        assert!((15_000..17_000).contains(&peak), "{peak}");
+    }
+
+    #[test]
+    fn a_damaged_file_is_one_clear_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bad.wav");
+        for bytes in [&b"RIFF\0\0"[..], b"", b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0data"]
+        {
+            std::fs::write(&path, bytes).unwrap();
+            assert_eq!(read(&path).unwrap_err().exit, Exit::Config);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+use crate::{Run, Tipring};
+
+/// One error in three lines, and nothing on stdout.
+#[track_caller]
+fn one_error(run: Run, code: i32, contains: &[&str]) {
+    assert_eq!(run.code, Some(code), "{}", run.all());
+    assert_eq!(run.stdout, "", "{}", run.all());
+    let count = |prefix: &str| run.stderr.lines().filter(|l| l.starts_with(prefix)).count();
+    assert_eq!((count("error: "), count("cause: "), count(" help: ")), (1, 1, 1), "{}", run.all());
+    for text in contains {
+        assert!(run.stderr.contains(text), "`{text}` is missing: {}", run.all());
+    }
+}
+
+#[test]
+fn hostile_numbers_are_refused_before_anything_is_touched() {
+    for number in ["5551234;ATH", "$(reboot)", "555\r\nATZ", "\u{1b}[31m", "🤙", "", " ", &"9".repeat(500)] {
+        let run = Tipring::start().run(&["--line", "sim/us?clock=virtual", "dial", number]);
+        assert!(!run.stderr.contains('\u{1b}'), "{}", run.all());
+        one_error(run, 2, &["cannot dial"]);
+    }
+}
+
+#[test]
+fn unknown_lines_are_refused_with_where_to_look() {
+    for line in ["isdn/3", "dahdi/0", "dahdi/x", "sim/XX", "office", "../../etc/passwd", ""] {
+        one_error(
+            Tipring::start().run(&["--line", line, "dial", "5550100"]),
+            2,
+            &["no line is called", "tipring lines"],
+        );
+    }
+    one_error(Tipring::start().run(&["--line", "sim/zz", "dial", "5550100"]), 2, &["no facts about the country"]);
+    one_error(Tipring::start().run(&["--line", "sim/us?colour=red", "dial", "5550100"]), 2, &["colour", "seed"]);
+}
+
+#[test]
+fn a_missing_dahdi_channel_says_what_to_load() {
+    if std::path::Path::new("/dev/dahdi").exists() {
+        return; // on a machine with DAHDI the channel may be there; the kernel lab shows these errors
+    }
+    one_error(Tipring::start().run(&["--line", "dahdi/1", "dial", "5550100"]), 4, &["dahdi/1", "modprobe"]);
+}
+
+#[test]
+fn a_broken_configuration_is_shown_where_it_is_broken() {
+    let t = Tipring::start();
+    let config = t.file("bad.toml", "[line.office]\nport = \"sim/us\"\nflash_ms = [5000]\n");
+    let run = t.run(&["--config", &config, "--line", "office", "dial", "5550100"]);
+    one_error(run, 3, &["bad.toml:3:13", "must be 50..=1500 ms"]);
+    let config = t.file("worse.toml", "[line\n");
+    one_error(t.run(&["--config", &config, "--line", "sim/us", "dial", "1"]), 3, &["worse.toml:1"]);
+    one_error(t.run(&["--config", "/no/such/file", "--line", "sim/us", "dial", "1"]), 3, &["/no/such/file"]);
+}
+
+#[test]
+fn a_broken_scenario_is_an_error_of_its_own() {
+    let t = Tipring::start();
+    let scenario = t.file("bad-scenario.toml", "[[call]]\nat = \"yesterday\"\n");
+    let line = format!("sim/us?clock=virtual&scenario={scenario}");
+    let run = t.run(&["--line", &line, "answer"]);
+    assert!(matches!(run.code, Some(2 | 3)), "{}", run.all());
+    let code = run.code.unwrap_or(0);
+    one_error(run, code, &["bad-scenario.toml"]);
+}
+
+#[test]
+fn without_a_line_the_way_to_one_is_told() {
+    if std::path::Path::new("/dev/dahdi").exists() {
+        return;
+    }
+    one_error(Tipring::start().run(&["dial", "5550100"]), 2, &["--line sim/us"]);
+}
+
+#[test]
+fn acting_on_a_line_that_nobody_holds_says_so() {
+    for command in [vec!["hangup"], vec!["flash"], vec!["dtmf", "1"], vec!["transfer", "5550100"]] {
+        let mut args = vec!["--line", "sim/us"];
+        args.extend(command);
+        one_error(Tipring::start().run(&args), 1, &["no call"]);
+    }
+}
+
+#[test]
+fn an_error_is_also_a_document_for_who_asked_for_json() {
+    let run = Tipring::start().run(&["--json", "--line", "isdn/1", "dial", "5550100"]).exits(2);
+    let json = run.json();
+    assert_eq!(json["schema"], "tipring.error/1");
+    assert_eq!(json["exit"], 2);
+}
+
+#[test]
+fn usage_errors_have_code_two() {
+    for args in [&["frobnicate"][..], &["dial"], &["--wait", "soon", "lines"], &["answer", "--after", "0"], &[]] {
+        assert_eq!(Tipring::start().run(args).code, Some(2), "{args:?}");
+    }
+}

@@ -1,0 +1,132 @@
+//! A call that one process holds, and other processes that act on it. These run on the real clock, which the simulator
+//! turns thirty times as fast.
+
+use crate::{Run, Tipring};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+const LINE: &str = "sim/us?scenario=incoming&speed=30";
+
+struct Owner {
+    child: Child,
+}
+
+impl Owner {
+    /// Starts `answer` and returns when the call is up.
+    fn answering(t: &Tipring) -> Owner {
+        let mut child = t
+            .command()
+            .args(["-v", "--line", LINE, "answer"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("tipring runs");
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut lines = stderr.lines();
+        let up = lines.any(|l| l.is_ok_and(|l| l.contains("call      answer") || l.contains("us        off-hook")));
+        assert!(up, "the owner answers the call");
+        // keep reading: a full pipe would look like a hung reader
+        std::thread::spawn(move || lines.for_each(drop));
+        let owner = Owner { child };
+        // off-hook was told; half a second of the line's time later the call is talking
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < deadline {
+            let run = t.run(&["--line", LINE, "dtmf", "5"]);
+            if run.code == Some(0) {
+                return owner;
+            }
+        }
+        panic!("the call never came up");
+    }
+
+    fn ends(mut self) -> Run {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < deadline {
+            if self.child.try_wait().expect("a child").is_some() {
+                return Run::of(self.child.wait_with_output().expect("its output"));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = self.child.kill();
+        panic!("the owner did not end");
+    }
+}
+
+#[test]
+fn transfer_works_on_a_call_that_another_process_holds() {
+    let t = Tipring::start();
+    let owner = Owner::answering(&t);
+    let run = t.run(&["--line", LINE, "--json", "transfer", "5550101", "5550100", "--warm"]).exits(0);
+    let json = run.json();
+    assert_eq!(json["schema"], "tipring.transfer/1");
+    assert_eq!(json["target"], "5550100");
+    assert!(json["steps"].as_array().unwrap().iter().any(|s| s["heard"] == "busy"), "{json:#}");
+    owner.ends().exits(0);
+}
+
+#[test]
+fn a_failed_transfer_leaves_the_call_with_its_owner() {
+    let t = Tipring::start();
+    let owner = Owner::answering(&t);
+    t.run(&["--line", LINE, "transfer", "5550101"]).exits(20);
+    t.run(&["--line", LINE, "flash"]).exits(0);
+    t.run(&["--line", LINE, "hangup"]).exits(0);
+    owner.ends().exits(0);
+}
+
+#[test]
+fn the_second_process_that_wants_the_line_is_told_who_holds_it() {
+    let t = Tipring::start();
+    let owner = Owner::answering(&t);
+    let run = t.run(&["--line", LINE, "dial", "5550100"]).exits(5);
+    let pid = owner.child.id().to_string();
+    assert!(run.stderr.contains(&pid) && run.stderr.contains("answer"), "{}", run.all());
+    t.run(&["--line", LINE, "hangup"]).exits(0);
+    owner.ends().exits(0);
+}
+
+#[test]
+fn an_interrupt_leaves_the_line_on_hook_and_says_so_in_the_exit_code() {
+    for signal in [nix::sys::signal::Signal::SIGINT, nix::sys::signal::Signal::SIGTERM] {
+        let t = Tipring::start();
+        let owner = Owner::answering(&t);
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(owner.child.id() as i32), signal).unwrap();
+        owner.ends().exits(130);
+    }
+}
+
+#[test]
+fn a_line_whose_owner_was_killed_is_free_at_once() {
+    let t = Tipring::start();
+    let mut owner = Owner::answering(&t);
+    owner.child.kill().unwrap();
+    owner.child.wait().unwrap();
+    t.run(&["--line", LINE, "hangup"]).exits(1);
+    t.run(&["--line", "sim/us?speed=30", "dial", "5550101"]).exits(10);
+    Owner::answering(&t).ends_by_hangup(&t);
+}
+
+impl Owner {
+    fn ends_by_hangup(self, t: &Tipring) {
+        t.run(&["--line", LINE, "hangup"]).exits(0);
+        self.ends().exits(0);
+    }
+}
+
+#[test]
+fn a_closed_pipe_ends_the_call() {
+    let t = Tipring::start();
+    let mut owner = Owner::answering(&t);
+    drop(owner.child.stdout.take());
+    owner.ends().exits(130);
+}
+
+#[test]
+fn a_detached_owner_outlives_its_command() {
+    let t = Tipring::start();
+    let run = t.run(&["--json", "--line", LINE, "answer", "--detach"]).exits(0);
+    assert_eq!(run.json()["schema"], "tipring.answer/1", "{}", run.all());
+    t.run(&["--line", LINE, "transfer", "5550100", "--warm"]).exits(0);
+    t.run(&["--line", LINE, "hangup"]).exits(1);
+}

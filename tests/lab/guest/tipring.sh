@@ -1,0 +1,37 @@
+# shellcheck shell=sh
+# For scenarios with tipring (source it after lib.sh). FXO ports under test are dahdi/5 to dahdi/8; what feeds them is an
+# exchange on dahdi/1 to dahdi/4.
+
+cat >us.toml <<'END'
+country = "us"
+[contacts]
+busy = "5550101"
+silent = "5550102"
+answers = "5550100"
+END
+export TIPRING_CONFIG="$PWD/us.toml"
+
+# t LINE ARGUMENTS... - tipring on that line's FXO port, answering in JSON
+t() { _line=$1; shift; tipring --line "dahdi/$(fxo "$_line")" --json "$@"; }
+
+# own_exchange COUNTRY SCENARIO LINE... - tipring itself as the exchange on those lines' FXS ports
+own_exchange() {
+	_country=$1; _scenario=$2; shift 2
+	_ports=; for _l; do _ports="$_ports --port dahdi/$(fxs "$_l")"; done
+	# shellcheck disable=SC2086
+	spawn exchange tipring -v exchange run --country "$_country" --scenario "$_scenario" $_ports
+	# a fresh office channel reads an off-hook in its first 1250 ms as a flash
+	sleep 2
+}
+exchange_down() { signal exchange TERM; wait_for 5 test -s exchange.rc; }
+
+# on_hook_after LINE SECONDS SINCE - check that the FXO port goes on-hook, measured on the wire
+on_hook_after() {
+	if wire_wait "$1" "fxo onhook" "$2" "$3"; then
+		check_between "line $1 on-hook after, ms" $(($(wire_at "$1" "fxo onhook" "$3") - $3)) 0 $(($2 * 1000))
+	else
+		fail "line $1 is still off-hook after $2 s"
+	fi
+}
+# stays_on_hook LINE - check that it is on-hook now
+stays_on_hook() { check_eq "line $1 is left" "$(wire_is "$1" fxo)" onhook; }

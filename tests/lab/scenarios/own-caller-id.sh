@@ -1,0 +1,17 @@
+# what: caller ID from our own exchange: Bell 202 between rings, V.23 after reversal, read on the on-hook FXO port
+# exchange: own
+# wiring: labline
+# needs: tipring
+. /lab/tipring.sh
+for country in us gb; do
+	sed -i "s/^country.*/country = \"$country\"/" us.toml
+	spawn answer tipring --line dahdi/5 --json answer --hangup-after 2s
+	sleep 1
+	own_exchange $country incoming 1
+	exit_of answer 40 0
+	json_has answer.out '.caller.number == "5551234"'
+	json_has answer.out ".caller.format == \"$([ $country = us ] && echo bell202 || echo v23)\""
+	exchange_down
+	stays_on_hook 1
+	sleep 4
+done
