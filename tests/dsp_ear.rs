@@ -108,6 +108,24 @@ fn a_dial_tone_that_could_be_ringback_waits_until_it_is_too_long_for_it() {
 }
 
 #[test]
+fn before_anything_is_dialled_a_dial_tone_need_not_be_told_from_ringback() {
+    for code in ["de", "se", "fr", "it", "nl", "pl"] {
+        let samples = Line::of(code).silence(400).tone(ToneKind::Dial, 3000).samples();
+        let mut ear = Ear::new(country(code), Time::ZERO);
+        ear.before_dialling(true);
+        let mut out = Vec::new();
+        ear.feed(&samples[..8 * 1200], &mut out);
+        assert!(matches!(out[..], [Heard::Tone { tone, .. }] if tone.kind == ToneKind::Dial), "{code}: {out:?}");
+    }
+    let ringback = Line::of("de").silence(400).tone(ToneKind::Ringback, 3000).samples();
+    let mut ear = Ear::new(country("de"), Time::ZERO);
+    ear.before_dialling(true);
+    let mut out = Vec::new();
+    ear.feed(&ringback, &mut out);
+    assert!(!out.iter().any(|h| matches!(h, Heard::Tone { tone, .. } if tone.is(ToneKind::Ringback))), "{out:?}");
+}
+
+#[test]
 fn ringback_is_named_after_its_first_burst_and_ended_when_the_next_is_overdue() {
     for (code, burst_ms, gap_ms) in [("us", 2000, 4000), ("de", 1000, 4000), ("se", 1000, 5000)] {
         let two_bursts = (2 * burst_ms + gap_ms) as usize;

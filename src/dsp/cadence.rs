@@ -120,6 +120,8 @@ pub struct Recogniser {
     hypotheses: Vec<Hypothesis>,
     /// What was named, since when, and the pattern that keeps it alive.
     named: Option<Named>,
+    /// Nothing has been dialled: nobody can be ringing.
+    before_dialling: bool,
 }
 
 impl Recogniser {
@@ -134,7 +136,7 @@ impl Recogniser {
                 .collect();
         }
         let most = patterns.iter().map(|p| p.elements.len()).sum::<usize>() * 2;
-        Recogniser { patterns, hypotheses: Vec::with_capacity(most), named: None }
+        Recogniser { patterns, hypotheses: Vec::with_capacity(most), named: None, before_dialling: false }
     }
 
     /// Something is being followed: gaps may be told from bursts by the level of what was heard.
@@ -145,6 +147,11 @@ impl Recogniser {
     /// A tone is named, and it is in its gap or sounding.
     pub fn named(&self) -> Option<Tone> {
         self.named.map(|n| n.tone)
+    }
+
+    /// Whether nothing has been dialled yet, so that no tone can be ringback.
+    pub fn before_dialling(&mut self, yes: bool) {
+        self.before_dialling = yes;
     }
 
     /// A burst began. `partial`: it may have begun earlier, unheard.
@@ -295,7 +302,7 @@ impl Recogniser {
         if self.named.is_some() {
             return;
         }
-        let ready = self.hypotheses.iter().filter(|h| self.is_ready(h, now));
+        let ready = self.hypotheses.iter().filter(|h| self.is_possible(h) && self.is_ready(h, now));
         let order = |a: &&Hypothesis, b: &&Hypothesis| {
             (a.began.cmp(&b.began)).then(a.mean_error().total_cmp(&b.mean_error())).then(a.pattern.cmp(&b.pattern))
         };
@@ -309,7 +316,7 @@ impl Recogniser {
         let patient = now.since(best.began) < PATIENCE;
         let mut or = None;
         for rival in self.hypotheses.iter().filter(|r| self.patterns[r.pattern].kind != pattern.kind) {
-            if rival.began > best.began + TOGETHER || self.is_worse(rival, &best) {
+            if rival.began > best.began + TOGETHER || self.is_worse(rival, &best) || !self.is_possible(rival) {
                 continue;
             }
             let kind = self.patterns[rival.pattern].kind;
@@ -337,6 +344,10 @@ impl Recogniser {
         } else {
             self.named = Some(Named { tone, since: best.began, pattern: best.pattern });
         }
+    }
+
+    fn is_possible(&self, h: &Hypothesis) -> bool {
+        !(self.before_dialling && self.patterns[h.pattern].kind == ToneKind::Ringback)
     }
 
     /// It has seen enough to be believed, were it alone.

@@ -130,6 +130,8 @@ pub struct Receiver {
     filled: usize,
     raw_power: f32,
     filtered_power: f32,
+    /// Of the hop before.
+    power_before: f32,
     hops: [Hop; HISTORY],
     /// Hops so far.
     count: u64,
@@ -150,6 +152,8 @@ const GONE: u32 = 5;
 const MAX_DEVIATION: f32 = 0.024;
 /// Peak of each tone, at least: −42 dBm0.
 const MIN_AMPLITUDE: f32 = 180.8;
+/// Mean square of a hop that need not be looked at: a quarter of the softest digit's.
+const FAINT_POWER: f32 = MIN_AMPLITUDE * MIN_AMPLITUDE / 4.0;
 /// Share of the power above the dial tone that the two tones must have: 12 dB of signal to noise leaves 0.94.
 const MIN_SHARE: f32 = 0.84;
 /// More than this below 600 Hz, in proportion to the digit, must be explained: −6 dB. Noise leaves −20.
@@ -193,6 +197,7 @@ impl Receiver {
             filled: 0,
             raw_power: 0.0,
             filtered_power: 0.0,
+            power_before: 0.0,
             hops: [Hop::default(); HISTORY],
             count: 0,
             held: None,
@@ -239,20 +244,20 @@ impl Receiver {
     fn look(&mut self, out: &mut Vec<Heard>) {
         let mut hop =
             Hop { power: 0.0, below: ((self.raw_power - self.filtered_power) / HOP as f32).max(0.0), ..Hop::default() };
-        if self.filtered_power > 1.0 {
+        // nothing as soft as this can be a digit: most of what a line carries is not worth a look
+        if self.filtered_power.max(self.power_before) > FAINT_POWER * HOP as f32 {
             let kernel: &Kernel = &KERNEL;
-            let mut power = 0.0;
-            for (&x, (cos, sin)) in self.window.iter().zip(kernel.taps.iter()) {
+            let (mut re, mut im, mut power) = ([0f32; 8], [0f32; 8], 0.0);
+            for ((&x, (cos, sin)), &weight) in self.window.iter().zip(&kernel.taps).zip(&kernel.weight) {
                 for i in 0..8 {
-                    hop.re[i] += x * cos[i];
-                    hop.im[i] += x * sin[i];
+                    re[i] += x * cos[i];
+                    im[i] += x * sin[i];
                 }
+                power += x * x * weight;
             }
-            for (&x, &w) in self.window.iter().zip(&kernel.weight) {
-                power += x * x * w;
-            }
-            hop.power = power;
+            (hop.re, hop.im, hop.power) = (re, im, power);
         }
+        self.power_before = self.filtered_power;
         self.hops[self.count as usize % HISTORY] = hop;
         self.count += 1;
         self.heard += HOP as u64;

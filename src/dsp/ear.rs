@@ -100,6 +100,13 @@ impl Ear {
         }
     }
 
+    /// Whether nothing has been dialled yet on this line, which [`Ear::new`] does not assume. No tone is called ringback then,
+    /// and a dial tone of ringback's frequency is named as soon as it is too long for the other tones: after 0.4 to 0.7 s
+    /// in place of 1.2 s and more.
+    pub fn before_dialling(&mut self, yes: bool) {
+        self.recogniser.before_dialling(yes);
+    }
+
     /// This much was not heard (lost, or the line was not ours): what was going on is forgotten without a word.
     pub fn skip(&mut self, samples: u64) {
         self.reset();

@@ -119,6 +119,8 @@ pub struct Demodulator {
     levels: [f32; 2],
     /// Power of either, over a bit or so.
     power: f32,
+    /// Peaks, slowly forgotten.
+    loudness: f32,
     soft: [f32; HISTORY],
     /// Complex amplitudes at mark, a while back.
     marks: [(f32, f32); TURN],
@@ -159,6 +161,8 @@ const LONGEST_IDLE: f64 = 40.0 * BIT;
 const LONGEST_MARKS: u32 = (600.0 * BIT) as u32;
 /// Nothing softer than this is data: −48 dBm0, as the filters count it.
 const LEAST: f32 = 9.6e10;
+/// No sample of data stays below this for a bit: −55 dBm0.
+const STILL: f32 = 40.0;
 /// In proportion to the louder of mark and space, what is below this is no carrier: −13 dB.
 const FAINT: f32 = 0.05;
 /// A soft bit of this much is beyond doubt.
@@ -184,6 +188,7 @@ impl Demodulator {
             sums: [0; 4],
             levels: [0.0; 2],
             power: 0.0,
+            loudness: 0.0,
             soft: [0.0; HISTORY],
             marks: [(0.0, 0.0); TURN],
             turn: (0.0, 0.0),
@@ -206,11 +211,26 @@ impl Demodulator {
     pub fn feed(&mut self, samples: &[i16], mut tell: impl FnMut(&mut Self, Data)) {
         let tables: &[[[i32; 160]; 2]; 2] = &CARRIERS;
         for &sample in samples {
-            let x = self.high_pass.pass(f32::from(sample)) as i32;
-            self.correlate(x, tables);
-            self.track(&mut tell);
+            let x = self.high_pass.pass(f32::from(sample));
+            self.loudness = x.abs().max(0.98 * self.loudness);
+            if self.loudness < STILL && self.reading == Reading::Nothing {
+                self.rest();
+            } else {
+                self.correlate(x as i32, tables);
+                self.track(&mut tell);
+            }
         }
         self.high_pass.settle();
+    }
+
+    /// A sample of a line on which nobody sends.
+    fn rest(&mut self) {
+        if self.sums != [0; 4] || self.mark_run > 0 {
+            (self.products, self.sums) = ([[0; 4]; 8], [0; 4]);
+            (self.mark_run, self.alternations, self.seized) = (0, 0, false);
+        }
+        self.soft[self.count as usize % HISTORY] = 0.0;
+        self.count += 1;
     }
 
     /// The sums over the last bit, and the soft bit that they make.
