@@ -1,12 +1,34 @@
 //! Digits in tones, made and heard (ITU-T Q.23, Q.24).
+//!
+//! A key is one of four low tones and one of four high ones. What receivers must accept and reject differs by
+//! administration (Q.24, table A-1); ours takes the widest of what must be accepted that lies inside what must be rejected:
+//!
+//! | | must be accepted | must be rejected | here |
+//! |---|---|---|---|
+//! | frequency off by | 1.5 % (AT&T) to 1.8 % (NTT) | 3.0 % (NTT) | 2.4 % |
+//! | duration | 40 ms | 20 to 25 ms | 32.5 ms |
+//! | pause | 30 ms (NTT) to 70 ms | break of 10 to 20 ms | 25 ms |
+//! | level of each tone | 0 to −27 dBm | −55 dBm (AT&T) | −42 dBm0 |
+//! | twist, high over low | −10 to +10 dB (Australia), −8 to +4 (AT&T) | | −10.5 to +6.5 dB |
+//!
+//! ```text
+//!        ▄▇▇▇▇▇▇▇▇▇_▇▇▇▇▇▇▇▇▇▄                 a digit with a break of 10 ms: one digit
+//!   looks ├────┤                               of 10 ms every 5 ms: five must agree (30 ms)
+//!        ├────┤                                on frequencies, levels, twist and purity
+//!   began where the amplitude passed one half, ended where it fell below for 25 ms
+//! ```
+//!
+//! Frequencies are estimated, not binned: the phase turns from look to look by what the tone is off. Talkers are kept out by
+//! four tests: nearly all power above 600 Hz is in the two tones; below 600 Hz there is little, or what was there before
+//! (a dial tone); the amplitudes hold; and the digit agrees with itself for half of its time at least.
 
-use super::filter::Biquad;
-use super::oscillator::{Oscillator, Sine, phase_step};
+mod receiver;
+
+pub use receiver::Receiver;
+
+use super::oscillator::{Oscillator, phase_step};
 use super::{FRAME_SAMPLES, Source, add_sample, level, samples_of};
-use crate::clock::Time;
-use crate::event::Heard;
 use crate::number::{DialStep, DialString, Digit};
-use std::sync::LazyLock;
 use std::time::Duration;
 
 /// The rows of the keypad, Hz.
@@ -115,367 +137,15 @@ impl Source for DtmfGenerator {
     }
 }
 
-/// Hears digits.
-///
-/// Feed it any amount of audio at a time; a [`Heard::Digit`] is pushed when the digit has ended.
-#[derive(Clone, Debug)]
-pub struct Receiver {
-    /// When sample 0 of this receiver was on the line.
-    start: Time,
-    /// Samples heard since then, all blocks.
-    heard: u64,
-    reject_dial_tone: [Biquad; 2],
-    /// The last two hops of filtered samples, and how much of the second is filled.
-    window: [f32; WINDOW],
-    filled: usize,
-    raw_power: f32,
-    filtered_power: f32,
-    /// Of the hop before.
-    power_before: f32,
-    hops: [Hop; HISTORY],
-    /// Hops so far.
-    count: u64,
-    held: Option<Held>,
-}
-
-/// Samples between two looks: 5 ms.
-const HOP: usize = 40;
-/// A look is 10 ms under a Hann window.
-const WINDOW: usize = 2 * HOP;
-/// Looks that are remembered: 240 ms.
-const HISTORY: usize = 48;
-/// Looks that must agree: they span 30 ms, which a digit of 40 ms always has and one of 23 ms never.
-const AGREE: usize = 5;
-/// Looks without the digit that end it: Q.24 wants breaks of 10 ms (20 in Denmark) ignored and pauses of 30 ms heard.
-const GONE: u32 = 5;
-/// Off the nominal frequency by more than this is no digit: between ±1.8 %, which must be accepted, and ±3 %.
-const MAX_DEVIATION: f32 = 0.024;
-/// Peak of each tone, at least: −42 dBm0.
-const MIN_AMPLITUDE: f32 = 180.8;
-/// Mean square of a hop that need not be looked at: a quarter of the softest digit's.
-const FAINT_POWER: f32 = MIN_AMPLITUDE * MIN_AMPLITUDE / 4.0;
-/// Share of the power above the dial tone that the two tones must have: 12 dB of signal to noise leaves 0.94.
-const MIN_SHARE: f32 = 0.84;
-/// More than this below 600 Hz, in proportion to the digit, must be explained: −6 dB. Noise leaves −20.
-const MAX_BELOW: f32 = 0.25;
-/// The high tone may be so much louder or softer than the low one: Q.24's widest is ±10 (Australia), North America's +4/−8.
-const TWIST_DB: std::ops::RangeInclusive<f32> = -10.5..=6.5;
-/// A digit is at least so long: between 25 ms, which Australia wants rejected, and 40, which all want accepted.
-const MIN_ON: Duration = Duration::from_micros(32_500);
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Hop {
-    /// Of the eight frequencies, low group first: the windowed sums.
-    re: [f32; 8],
-    im: [f32; 8],
-    /// Mean square above the dial tone, in the window.
-    power: f32,
-    /// Mean square of what the dial tone filter took, in this hop.
-    below: f32,
-}
-
-/// A digit that is on the line.
-#[derive(Clone, Copy, Debug)]
-struct Held {
-    found: Found,
-    since: Time,
-    /// Where it was last seen to end.
-    until: Time,
-    /// Looks without it, in a row.
-    gone: u32,
-    /// Looks that would have found it anew.
-    agreed: u32,
-}
-
-impl Receiver {
-    pub fn new(start: Time) -> Receiver {
-        Receiver {
-            start,
-            heard: 0,
-            reject_dial_tone: REJECT_DIAL_TONE,
-            window: [0.0; WINDOW],
-            filled: 0,
-            raw_power: 0.0,
-            filtered_power: 0.0,
-            power_before: 0.0,
-            hops: [Hop::default(); HISTORY],
-            count: 0,
-            held: None,
-        }
-    }
-
-    /// Listens; pushes a [`Heard::Digit`] for each digit that ended.
-    pub fn feed(&mut self, samples: &[i16], out: &mut Vec<Heard>) {
-        let mut rest = samples;
-        while !rest.is_empty() {
-            let (now, later) = rest.split_at(rest.len().min(HOP - self.filled));
-            let (mut raw_power, mut filtered_power) = (self.raw_power, self.filtered_power);
-            let [mut first, mut second] = self.reject_dial_tone;
-            for (slot, &s) in self.window[HOP + self.filled..].iter_mut().zip(now) {
-                let x = f32::from(s);
-                let y = second.pass(first.pass(x));
-                raw_power += x * x;
-                filtered_power += y * y;
-                *slot = y;
-            }
-            self.reject_dial_tone = [first, second];
-            (self.raw_power, self.filtered_power) = (raw_power, filtered_power);
-            self.filled += now.len();
-            rest = later;
-            if self.filled == HOP {
-                self.look(out);
-            }
-        }
-    }
-
-    /// This much was not heard: whatever was on the line is forgotten.
-    pub fn skip(&mut self, samples: u64) {
-        self.reset();
-        self.heard += samples;
-    }
-
-    /// Forgets what it heard; time goes on.
-    pub fn reset(&mut self) {
-        let (start, heard) = (self.start, self.heard + self.filled as u64);
-        *self = Receiver { heard, ..Receiver::new(start) };
-    }
-
-    /// A hop is full.
-    fn look(&mut self, out: &mut Vec<Heard>) {
-        let mut hop =
-            Hop { power: 0.0, below: ((self.raw_power - self.filtered_power) / HOP as f32).max(0.0), ..Hop::default() };
-        // nothing as soft as this can be a digit: most of what a line carries is not worth a look
-        if self.filtered_power.max(self.power_before) > FAINT_POWER * HOP as f32 {
-            let kernel: &Kernel = &KERNEL;
-            let (mut re, mut im, mut power) = ([0f32; 8], [0f32; 8], 0.0);
-            for ((&x, (cos, sin)), &weight) in self.window.iter().zip(&kernel.taps).zip(&kernel.weight) {
-                for i in 0..8 {
-                    re[i] += x * cos[i];
-                    im[i] += x * sin[i];
-                }
-                power += x * x * weight;
-            }
-            (hop.re, hop.im, hop.power) = (re, im, power);
-        }
-        self.power_before = self.filtered_power;
-        self.hops[self.count as usize % HISTORY] = hop;
-        self.count += 1;
-        self.heard += HOP as u64;
-        self.window.copy_within(HOP.., 0);
-        self.filled = 0;
-        self.raw_power = 0.0;
-        self.filtered_power = 0.0;
-        self.reject_dial_tone.iter_mut().for_each(Biquad::settle);
-        self.decide(out);
-    }
-
-    /// The look that is `ago` hops old.
-    fn hop(&self, ago: usize) -> &Hop {
-        &self.hops[(self.count as usize + HISTORY - 1 - ago) % HISTORY]
-    }
-
-    /// The middle of the window of the look `ago` hops old, and a fraction of a hop before it.
-    fn time_of(&self, ago: f32) -> Time {
-        let us = (HOP as f32 * (1.0 + ago) * 125.0) as u64;
-        (self.start + Duration::from_micros(self.heard * 125)) - Duration::from_micros(us)
-    }
-
-    fn decide(&mut self, out: &mut Vec<Heard>) {
-        let found = self.find();
-        if let Some(mut held) = self.held.take() {
-            let (now, before) = (self.share(&held.found, 0), self.share(&held.found, 1));
-            if now >= 0.5 {
-                held.gone = 0;
-                held.agreed += u32::from(found.is_some_and(|f| f.digit == held.found.digit));
-            } else {
-                held.gone += 1;
-                if held.gone == 1 {
-                    // where the amplitude crossed one half, between the two looks
-                    let fraction = ((0.5 - now) / (before - now).max(1e-3)).clamp(0.0, 1.0);
-                    held.until = self.time_of(fraction);
-                }
-            }
-            let another = held.gone > 0 && found.is_some_and(|f| f.digit != held.found.digit);
-            if held.gone < GONE && !another {
-                self.held = Some(held);
-                return;
-            }
-            let (digit, since, lasted) = (held.found.digit, held.since, held.until.since(held.since));
-            // a voice that glides through a digit agrees with it for a moment only
-            let looks = (lasted.as_millis() as u32 / 5 + 2).saturating_sub(AGREE as u32);
-            if lasted >= MIN_ON && held.agreed * 2 + 1 >= looks {
-                out.push(Heard::Digit { digit, since, lasted });
-            }
-        }
-        if let Some(found) = found {
-            let since = self.time_of(self.begun(&found));
-            self.held = Some(Held { found, since, until: since, gone: 0, agreed: 1 });
-        }
-    }
-
-    /// What is left of a digit's amplitude, of the weaker tone: one half where a Hann window is half filled.
-    fn share(&self, of: &Found, ago: usize) -> f32 {
-        let hop = self.hop(ago);
-        (0..2).map(|i| hop.amplitude(of.pair[i]) / of.amplitude[i]).fold(f32::MAX, f32::min)
-    }
-
-    /// How many hops ago the digit began.
-    fn begun(&self, found: &Found) -> f32 {
-        let share = |ago| self.share(found, ago);
-        let mut ago = AGREE - 1;
-        while ago + 1 < HISTORY && share(ago + 1) >= 0.5 {
-            ago += 1;
-        }
-        if ago + 1 == HISTORY {
-            return ago as f32;
-        }
-        let (on, off) = (share(ago), share(ago + 1));
-        ago as f32 + ((on - 0.5) / (on - off).max(1e-3)).clamp(0.0, 1.0)
-    }
-
-    /// The digit that the last looks agree upon.
-    fn find(&self) -> Option<Found> {
-        if self.count < AGREE as u64 {
-            return None;
-        }
-        let power = (0..AGREE).map(|ago| self.hop(ago).power).sum::<f32>() / AGREE as f32;
-        if power < MIN_AMPLITUDE * MIN_AMPLITUDE {
-            return None;
-        }
-        let (low, high) = (self.strongest(0)?, self.strongest(4)?);
-        let twist_db = 20.0 * (high.amplitude / low.amplitude).log10();
-        let heard = (low.amplitude * low.amplitude + high.amplitude * high.amplitude) / 2.0;
-        if !TWIST_DB.contains(&twist_db) || heard < MIN_SHARE * power {
-            return None;
-        }
-        // a voice has much of its power below 600 Hz, and it changes; so has a dial tone, and it does not
-        let below = (0..AGREE - 1).map(|ago| self.hop(ago).below).sum::<f32>() / (AGREE - 1) as f32;
-        if below > MAX_BELOW * heard && !self.steady_below(below) {
-            return None;
-        }
-        Some(Found {
-            digit: Digit::at(low.index, high.index - 4),
-            pair: [low.index, high.index],
-            amplitude: [low.amplitude, high.amplitude],
-        })
-    }
-
-    /// There was as much below 600 Hz for a while before: a dial tone, or hum. Averages of 40 ms: the tones of a dial tone
-    /// may beat, at 25 Hz in the slowest.
-    fn steady_below(&self, now: f32) -> bool {
-        let average = |from: usize| (from..from + 8).map(|ago| self.hop(ago).below).sum::<f32>() / 8.0;
-        let before = (AGREE + 2..HISTORY - 8).step_by(4).map(average);
-        let (least, most) = before.fold((f32::MAX, now / 1.8), |(least, most), p| (least.min(p), most.max(p)));
-        self.count >= HISTORY as u64 && most < 1.8 * least
-    }
-
-    /// The one tone of a group (its first index given), if it is steady and near enough to its place.
-    fn strongest(&self, group: usize) -> Option<Line> {
-        let kernel: &Kernel = &KERNEL;
-        let energy = |i: usize| (0..AGREE).map(|ago| self.hop(ago).square(i)).sum::<f32>();
-        let index = (group..group + 4).max_by(|&a, &b| energy(a).total_cmp(&energy(b)))?;
-        // the turn of the phase from look to look tells how far off the frequency is
-        let (mut re, mut im) = (0.0f32, 0.0f32);
-        for ago in 0..AGREE - 1 {
-            let (new, old) = (self.hop(ago), self.hop(ago + 1));
-            re += new.re[index] * old.re[index] + new.im[index] * old.im[index];
-            im += new.im[index] * old.re[index] - new.re[index] * old.im[index];
-        }
-        let (turn_re, turn_im) = kernel.turn[index];
-        let (re, im) = (re * turn_re + im * turn_im, im * turn_re - re * turn_im);
-        let off_hz = im.atan2(re) * (8000.0 / HOP as f32 / std::f32::consts::TAU);
-        let hz = nominal(index) + off_hz;
-        // the next tone of the group may be the nearer one
-        let index = (group..group + 4).min_by(|&a, &b| (nominal(a) - hz).abs().total_cmp(&(nominal(b) - hz).abs()))?;
-        if (hz / nominal(index) - 1.0).abs() > MAX_DEVIATION {
-            return None;
-        }
-        // added up in phase at the frequency that was found
-        let step = hz * (HOP as f32 * std::f32::consts::TAU / 8000.0);
-        let (sin, cos) = step.sin_cos();
-        let (mut re, mut im, mut least) = (0.0f32, 0.0f32, f32::MAX);
-        for ago in (0..AGREE).rev() {
-            let hop = self.hop(ago);
-            (re, im) = (re * cos - im * sin + hop.re[index], im * cos + re * sin + hop.im[index]);
-            least = least.min(hop.amplitude(index));
-        }
-        let amplitude = (re * re + im * im).sqrt() / AGREE as f32;
-        (amplitude >= MIN_AMPLITUDE && least >= 0.6 * amplitude).then_some(Line { index, amplitude })
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Found {
-    digit: Digit,
-    pair: [usize; 2],
-    amplitude: [f32; 2],
-}
-
-struct Line {
-    index: usize,
-    amplitude: f32,
-}
-
-impl Hop {
-    fn square(&self, i: usize) -> f32 {
-        self.re[i] * self.re[i] + self.im[i] * self.im[i]
-    }
-
-    /// Peak of the sine that it would be.
-    fn amplitude(&self, i: usize) -> f32 {
-        self.square(i).sqrt()
-    }
-}
-
-/// Elliptic high-pass, fourth order: passes 684 Hz (697 − 1.8 %) to 0.2 dB, stops 300 to 440 Hz by 32 dB and 480 by 21.
-const REJECT_DIAL_TONE: [Biquad; 2] = [
-    Biquad::new([0.562_184_8, -1.111_916_9, 0.562_184_8], [-1.126_881_2, 0.398_079_9]),
-    Biquad::new([1.0, -1.895_498_1, 1.0], [-1.658_079, 0.872_417_3]),
-];
-
-/// The windowed sines of the eight frequencies.
-struct Kernel {
-    taps: [([f32; 8], [f32; 8]); WINDOW],
-    /// The window itself, its sum 1.
-    weight: [f32; WINDOW],
-    /// How the phase of each frequency turns in one hop.
-    turn: [(f32, f32); 8],
-}
-
-static KERNEL: LazyLock<Kernel> = LazyLock::new(|| {
-    let sine = Sine::table();
-    let hann: [f32; WINDOW] = std::array::from_fn(|n| {
-        let phase = ((n as f32 + 0.5) / WINDOW as f32 * 4_294_967_296.0) as u32;
-        (1.0 - sine.cos(phase)) / WINDOW as f32
-    });
-    Kernel {
-        taps: std::array::from_fn(|n| {
-            let phase = |i| phase_step(nominal(i)).wrapping_mul(n as u32);
-            // twice: a sine of peak 1 sums to 1
-            (
-                std::array::from_fn(|i| 2.0 * hann[n] * sine.cos(phase(i))),
-                std::array::from_fn(|i| -2.0 * hann[n] * sine.at(phase(i))),
-            )
-        }),
-        weight: hann,
-        turn: std::array::from_fn(|i| {
-            let phase = phase_step(nominal(i)).wrapping_mul(HOP as u32);
-            (sine.cos(phase), sine.at(phase))
-        }),
-    }
-});
-
-fn nominal(index: usize) -> f32 {
-    if index < 4 { LOW_HZ[index] } else { HIGH_HZ[index - 4] }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Time;
     use crate::dsp::g711::Law;
     use crate::dsp::render;
     use crate::dsp::tone::ToneGenerator;
     use crate::dsp::voice::{Noise, Speech};
+    use crate::event::Heard;
     use proptest::prelude::*;
 
     fn hear(samples: &[i16]) -> Vec<(char, u64, u64)> {
@@ -519,7 +189,7 @@ mod tests {
         let timing =
             DtmfTiming { on: Duration::from_millis(40), off: Duration::from_millis(40), ..DtmfTiming::default() };
         let samples = send(&ALL.repeat(2), timing);
-        for cut in 0..HOP {
+        for cut in 0..40 {
             assert_eq!(digits(&samples[cut..]), ALL.repeat(2), "{cut}");
         }
     }

@@ -1,4 +1,17 @@
 //! Frequency shift keying at 1200 bit/s: Bell 202 and V.23, as caller ID uses them.
+//!
+//! | | mark | space | tolerance |
+//! |---|---|---|---|
+//! | Bell 202 (GR-30) | 1200 Hz | 2200 Hz | 1 % |
+//! | V.23 (EN 300 659-1) | 1300 Hz | 2100 Hz | 1.5 % |
+//!
+//! ```text
+//!  mark ▔▔▔▔▔▔▔▔\▁▁▁/▔▔▔\▁▁▁▁▁▁▁▁▁▁▁/▔▔▔▔▔▔▔▔▔▔▔\▁▁▁/▔▔▔▔▔▔▔▔   a byte: start bit, eight from the least
+//!       idle   start 1   0   0   0   1   1   1   0  stop            significant, stop bit; 8.3 ms
+//! ```
+//!
+//! A bit is 6⅔ samples. Receivers are asked to take −12 to −36 dBm with some noise and a line that tilts; ours is tested at
+//! −35 dBm0, 14 dB of noise below, 10 dB of twist either way, and a beginning that ringing clipped.
 
 use super::filter::Biquad;
 use super::oscillator::{Oscillator, Sine, phase_step};

@@ -1,4 +1,14 @@
-//! Call-progress tones (ITU-T E.180, E.182), made and recognised from a country's facts.
+//! Call-progress tones (ITU-T E.180, E.182), made from a country's facts.
+//!
+//! ```text
+//!  dial       ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇   recall dial   ▇_▇_▇_▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇
+//!  ringback   ▇▇▇▇▇▇▇▇________________▇▇▇▇▇▇▇▇   busy          ▇▇▇▇____▇▇▇▇____▇▇▇▇____
+//!  special information  ▂▂▂▄▄▄▆▆▆                congestion    ▇▇__▇▇__▇▇__▇▇__▇▇__▇▇__
+//! ```
+//!
+//! Frequencies, cadence and, where a source gives one, level come from the country; E.180 asks for −10 dBm0 ± 5. They are
+//! recognised in the order of the signal: `front` (power, hum off), `burst` (where sound begins and ends), `spectrum` and
+//! `sound` (which of the country's sounds), `cadence` (which tone), all driven by [`super::ear::Ear`].
 
 use super::oscillator::{Oscillator, Sine};
 use super::{FRAME_SAMPLES, Source, add_sample, level, samples_of};
