@@ -20,6 +20,11 @@ use std::time::Duration;
 const BLOCK_TIME: Duration = Duration::from_micros(BLOCK as u64 * 125);
 /// A burst is believed when it is so old; what is shorter is a click.
 const BELIEVED: u32 = 5;
+/// A burst is looked at when it is so old.
+const YOUNG: u32 = 8;
+/// A burst that is no tone so far, and gets louder by 6 dB for four blocks, is another one.
+const RISE: f32 = 4.0;
+const RISEN: u32 = 4;
 /// Looks are taken every so many blocks.
 const LOOK_EVERY: u64 = 4;
 const LOOK_TIME: Duration = Duration::from_millis(20);
@@ -36,7 +41,7 @@ const GAP_SHARE: f32 = 0.126;
 /// Noise has this much of its power, at most, in its strongest lines.
 const NOISE_CONCENTRATION: f32 = 0.4;
 /// So many looks at noise are the noise of the line, and no consonant.
-const NOISE_LOOKS: u32 = 3;
+const NOISE_LOOKS: u32 = 9;
 
 /// What the tracker tells.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,6 +75,9 @@ pub struct Tracker {
     blocks: u64,
     /// Looks at noise, in a row.
     noise_looks: u32,
+    /// Blocks above the threshold of the line itself, short gaps included, and how many below it at their end.
+    soft: u32,
+    soft_below: u32,
 }
 
 /// Blocks of which the power is remembered: 160 ms.
@@ -85,6 +93,11 @@ struct Burst {
     /// Blocks below the threshold, in a row, and since when.
     below: u32,
     below_since: Time,
+    /// Something else sounded until it began: looks need not wait.
+    risen: bool,
+    /// Blocks far above what it was before, in a row, and since when.
+    above: u32,
+    above_since: Time,
     believed: bool,
     tally: Tally,
     last_fit: Time,
@@ -110,6 +123,8 @@ impl Tracker {
             powers: [0.0; POWERS],
             blocks: 0,
             noise_looks: 0,
+            soft: 0,
+            soft_below: 0,
         }
     }
 
@@ -126,6 +141,16 @@ impl Tracker {
             None => {}
             Some(burst) => {
                 burst.hear(power, began, threshold);
+                if burst.above == RISEN && !burst.tally.knows() {
+                    // what was there before was noise, or a consonant: the sound begins here
+                    let (since, believed) = (burst.above_since, burst.believed);
+                    *burst = Burst::new(since, power, SoundSet::NONE, if believed { RISEN } else { 0 });
+                    (burst.age, burst.risen) = (RISEN, believed);
+                    if believed {
+                        tell(Edge::Strange { at: since });
+                        tell(Edge::Began { at: since, partial: false });
+                    }
+                }
                 if !burst.believed && burst.below == 0 && burst.age >= BELIEVED {
                     burst.believed = true;
                     let partial = burst.since.since(self.listening_since) < Duration::from_millis(30);
@@ -135,13 +160,27 @@ impl Tracker {
                     self.burst = None;
                 } else if burst.believed && burst.below >= self.gap_blocks {
                     self.end(front, &mut tell);
-                } else if burst.believed && burst.below == 0 && burst.age >= 8 && self.blocks.is_multiple_of(LOOK_EVERY)
+                } else if burst.believed
+                    && burst.below == 0
+                    && (burst.age >= YOUNG || burst.risen)
+                    && self.blocks.is_multiple_of(LOOK_EVERY)
                 {
                     self.look_at_burst(front, now, &mut tell);
                 }
             }
         }
+        if power > self.threshold() {
+            (self.soft, self.soft_below) = (self.soft + 1, 0);
+        } else {
+            self.soft_below += 1;
+            self.soft = if self.soft_below < self.gap_blocks { self.soft + 1 } else { 0 };
+        }
         if self.blocks.is_multiple_of(LOOK_EVERY) {
+            if self.burst.is_none() && self.soft_below == 0 && self.soft >= YOUNG {
+                // too soft to be heard beside the tone that is followed, but somebody may be speaking
+                self.take_look(front, self.soft, 0);
+                self.looked = Some(SoundSet::NONE);
+            }
             self.follow_floor();
         }
     }
@@ -174,7 +213,7 @@ impl Tracker {
     }
 
     fn look_at_burst(&mut self, front: &Front, now: Time, tell: &mut impl FnMut(Edge)) {
-        let Some(age) = self.burst.as_ref().map(|b| b.age) else { return };
+        let Some(age) = self.burst.as_ref().map(|b| b.age.max(YOUNG)) else { return };
         let set = self.take_look(front, age, 0);
         self.looked = Some(set);
         let Some(burst) = &mut self.burst else { return };
@@ -259,7 +298,7 @@ impl Tracker {
             self.floor += 0.3 * (power - self.floor);
         } else if self.noise_looks >= NOISE_LOOKS {
             self.floor = power;
-        } else if self.burst.is_none() {
+        } else if self.burst.is_none() && self.looked.is_none() {
             self.floor = (1.08 * self.floor).min(power);
         } else {
             self.floor *= 1.0005;
@@ -280,6 +319,9 @@ impl Burst {
             level: power,
             below: 0,
             below_since: since,
+            risen: false,
+            above: 0,
+            above_since: since,
             believed: age > 0,
             tally,
             last_fit: since,
@@ -290,6 +332,14 @@ impl Burst {
 
     fn hear(&mut self, power: f32, began: Time, threshold: f32) {
         self.age += 1;
+        if power > RISE * self.level && (self.above > 0 || self.believed) {
+            if self.above == 0 {
+                self.above_since = began;
+            }
+            self.above += 1;
+            return;
+        }
+        self.above = 0;
         if power < (0.1 * self.level).max(0.7 * threshold) {
             if self.below == 0 {
                 self.below_since = began;
@@ -341,9 +391,14 @@ impl Tally {
         self.set(|i| self.doubt[i] < 5)
     }
 
+    /// Something fitted for most of it.
+    fn knows(&self) -> bool {
+        self.looks > 0 && !self.most().is_empty()
+    }
+
     /// What fitted at least half of the time.
     fn most(&self) -> SoundSet {
-        self.set(|i| self.fitted[i] * 2 >= self.looks && self.looks > 0)
+        self.set(|i| self.fitted[i] * 2 >= self.looks.max(1))
     }
 
     fn set(&self, pick: impl Fn(usize) -> bool) -> SoundSet {

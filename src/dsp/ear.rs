@@ -156,13 +156,15 @@ impl Ear {
             Edge::Strange { at } => recogniser.interrupted(at, out),
         });
         let looked = self.tracker.looked();
-        if let Some((look, set)) = looked {
+        let quiet = self.tracker.quiet_since().is_some();
+        if let Some((look, set)) = looked.filter(|_| !quiet) {
             let fax = set.meets(Sounds::CED) || set.meets(Sounds::CNG);
             let explained = fax || (!set.is_empty() && self.recogniser.is_following());
             self.single.look(look, explained, now, out);
         }
         if self.tracker.ticked() {
-            self.speech.glance(looked, self.single.burst, now, out);
+            let since = if quiet { now - Duration::from_millis(60) } else { self.single.burst };
+            self.speech.glance(looked, quiet, since, now, out);
         }
         self.recogniser.pass(now, out);
         self.digits.feed(&self.block, out);

@@ -49,11 +49,20 @@ impl Speech {
         }
     }
 
-    /// Every 20 ms: what was seen and what tones it may be, or that it was quiet. `since`: when the sound began.
-    pub fn glance(&mut self, seen: Option<(&Look, SoundSet)>, since: Time, now: Time, out: &mut Vec<Heard>) {
+    /// Every 20 ms: what was seen and what tones it may be, if there was enough to look at, and whether it is `quiet`. `since`: when the sound began.
+    pub fn glance(
+        &mut self,
+        seen: Option<(&Look, SoundSet)>,
+        quiet: bool,
+        since: Time,
+        now: Time,
+        out: &mut Vec<Heard>,
+    ) {
         let glance = match seen {
             None => {
-                self.before = [(0.0, 0.0); 4];
+                if quiet {
+                    self.before = [(0.0, 0.0); 4];
+                }
                 Glance::default()
             }
             Some((look, set)) => {
