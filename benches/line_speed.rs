@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use tipring::call::receive::AnswerRule;
+use tipring::call::talk::TalkPlan;
 use tipring::call::transfer::TransferPlan;
 use tipring::call::{Answering, Begin, Dialling, Manners, Plan, Target};
 use tipring::driver::Port;
@@ -35,11 +36,11 @@ fn call(country: &str, scenario: &str, seed: u64, begin: Begin, transfer: Option
     let manners = Manners::of(country);
     let line = Line::new(port.kind(), port.capabilities(), Arc::new(country.clone()), port.now());
     let stay = Some(Duration::ZERO);
-    let mut talk = tipring::call::talk::TalkPlan::default();
-    talk.hang_up_after = Some(Duration::from_secs(30));
+    let talk = TalkPlan { hang_up_after: Some(Duration::from_secs(30)), ..TalkPlan::default() };
     let plan = Plan { begin, transfer, talk, stay };
     let interrupted = AtomicBool::new(false);
-    let owner = Owner::new("sim".into(), Box::new(port), line, plan, manners, &mut Nobody, &interrupted);
+    let mut nobody = Nobody;
+    let owner = Owner::new("sim".into(), Box::new(port), line, plan, manners, &mut nobody, &interrupted);
     let report = owner.run().expect("a call that ends");
     report.lasted.since(tipring::clock::Time::ZERO)
 }

@@ -9,7 +9,7 @@ use crate::output::Style;
 use clap::Args;
 use clap_complete::Shell;
 use serde_json::json;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
 /// Our own log goes to stderr: warnings, and with -vv what the program thinks. Never numbers: they print masked.
@@ -21,7 +21,12 @@ pub fn start_log(style: Style) {
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("TIPRING_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).without_time().try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .without_time()
+        .try_init();
 }
 
 /// Completions for a shell, to be sourced

@@ -3,6 +3,7 @@
 use crate::call::Stage;
 use crate::clock::Time;
 use indicatif::{ProgressBar, ProgressStyle};
+use std::io::Write;
 
 pub struct Progress {
     bar: ProgressBar,
@@ -32,7 +33,8 @@ impl Progress {
 
     /// A line above the spinner.
     pub fn line(&self, text: &str) {
-        self.bar.suspend(|| eprintln!("{text}"));
+        // who closed our stderr still has a call on the line: losing the words must not lose the line
+        self.bar.suspend(|| drop(writeln!(std::io::stderr(), "{text}")));
     }
 }
 

@@ -94,6 +94,16 @@ pub struct Recording {
 
 impl Recording {
     pub fn create(path: &Path) -> Result<Recording, Error> {
+        // a recording takes its name at the end: it must never take that of a directory or a device
+        if std::fs::metadata(path).is_ok_and(|m| !m.is_file()) {
+            let what = format!("cannot record to {}", printable(&path.to_string_lossy()));
+            return Err(Error::new(
+                Exit::Config,
+                what,
+                "it is there and is no ordinary file",
+                "name a file of its own",
+            ));
+        }
         let mut partial = path.as_os_str().to_owned();
         partial.push(".part");
         let partial = PathBuf::from(partial);
@@ -173,6 +183,14 @@ mod tests {
         assert!(crossings.abs_diff(1000) <= 2, "{crossings}");
         let peak = heard[1000..7000].iter().map(|v| v.abs()).max().unwrap();
         assert!((15_000..17_000).contains(&peak), "{peak}");
+    }
+
+    #[test]
+    fn a_recording_never_takes_the_place_of_a_directory_or_a_device() {
+        let dir = tempfile::tempdir().unwrap();
+        for path in [dir.path(), Path::new("/dev/null")] {
+            assert!(Recording::create(path).is_err_and(|e| e.exit == Exit::Config), "{path:?}");
+        }
     }
 
     #[test]
