@@ -4,7 +4,7 @@
 
 mod peers;
 
-use peers::{recorded_speech, resampled, run, skipped, sox_says, spandsp, spandsp_says, to_bytes, to_samples, wav};
+use peers::{recorded_speech, resampled, run, sox_says, spandsp, spandsp_says, to_bytes, to_samples, wav};
 use tipring::clock::Time;
 use tipring::dsp::caller_id::{self, Layout, Sender};
 use tipring::dsp::dtmf::{self, DtmfGenerator, DtmfTiming};
@@ -66,9 +66,6 @@ fn tones_heard(country: &str, samples: &[i16]) -> Vec<Tone> {
 
 #[test]
 fn the_digits_that_spandsp_sends_are_heard() {
-    if skipped("the_digits_that_spandsp_sends_are_heard") {
-        return;
-    }
     for (on, off) in [("50", "50"), ("70", "70"), ("100", "60")] {
         assert_eq!(digits_heard(&spandsp_says(&["dtmf-tx", DIGITS, on, off])), DIGITS, "{on}/{off} ms");
     }
@@ -76,18 +73,12 @@ fn the_digits_that_spandsp_sends_are_heard() {
 
 #[test]
 fn spandsp_hears_the_digits_that_we_send() {
-    if skipped("spandsp_hears_the_digits_that_we_send") {
-        return;
-    }
     let heard = spandsp(&["dtmf-rx"], &digits_sent(DtmfTiming::default()));
     assert_eq!(String::from_utf8_lossy(&heard), DIGITS);
 }
 
 #[test]
 fn multimon_hears_the_digits_that_we_send() {
-    if skipped("multimon_hears_the_digits_that_we_send") {
-        return;
-    }
     let samples = resampled(&digits_sent(DtmfTiming::default()), "22050");
     let heard = run("multimon-ng", &["-q", "-t", "raw", "-a", "DTMF", "-"], &samples);
     let heard = String::from_utf8_lossy(&heard);
@@ -99,9 +90,6 @@ fn multimon_hears_the_digits_that_we_send() {
 
 #[test]
 fn the_digits_that_sox_mixes_are_heard() {
-    if skipped("the_digits_that_sox_mixes_are_heard") {
-        return;
-    }
     for (row, low) in ["697", "770", "852", "941"].into_iter().enumerate() {
         for (column, high) in ["1209", "1336", "1477", "1633"].into_iter().enumerate() {
             let samples = sox_says(&[
@@ -114,9 +102,6 @@ fn the_digits_that_sox_mixes_are_heard() {
 
 #[test]
 fn the_caller_id_that_spandsp_sends_is_heard() {
-    if skipped("the_caller_id_that_spandsp_sends_is_heard") {
-        return;
-    }
     for (standard, format) in [("class", CallerIdFormat::Bell202), ("clip", CallerIdFormat::V23)] {
         let samples = spandsp_says(&["cid-tx", standard, "5550142", "DOE JANE", "11210905"]);
         let expected = CallerId { format, ..caller() };
@@ -129,9 +114,6 @@ fn the_caller_id_that_spandsp_sends_is_heard() {
 
 #[test]
 fn spandsp_hears_the_caller_id_that_we_send() {
-    if skipped("spandsp_hears_the_caller_id_that_we_send") {
-        return;
-    }
     for (name, standard) in [("class", Standard::Bell202), ("clip", Standard::V23)] {
         let heard = spandsp(&["cid-rx", name], &caller_id_sent(Layout::Mdmf(standard)));
         let heard = String::from_utf8_lossy(&heard);
@@ -146,9 +128,6 @@ fn spandsp_hears_the_caller_id_that_we_send() {
 
 #[test]
 fn minimodem_reads_the_bytes_that_we_send() {
-    if skipped("minimodem_reads_the_bytes_that_we_send") {
-        return;
-    }
     let marks: [(&str, Standard, &[&str]); 2] = [
         ("minimodem-bell202", Standard::Bell202, &["--rx", "-q", "1200", "-f"]),
         ("minimodem-v23", Standard::V23, &["--rx", "-q", "-M", "1300", "-S", "2100", "1200", "-f"]),
@@ -164,9 +143,6 @@ fn minimodem_reads_the_bytes_that_we_send() {
 
 #[test]
 fn a_message_that_minimodem_sends_is_heard() {
-    if skipped("a_message_that_minimodem_sends_is_heard") {
-        return;
-    }
     let mut message = b"\x80\x1d\x01\x0811210905\x02\x075550142\x07\x08DOE JANE".to_vec();
     message.push(message.iter().fold(0u8, |sum, b| sum.wrapping_add(*b)).wrapping_neg());
     let marks: [(&str, &str, &[&str], CallerIdFormat); 2] = [
@@ -189,9 +165,6 @@ fn a_message_that_minimodem_sends_is_heard() {
 
 #[test]
 fn the_tones_that_sox_mixes_are_named() {
-    if skipped("the_tones_that_sox_mixes_are_named") {
-        return;
-    }
     let cases: [(&str, ToneKind, &[&str]); 8] = [
         ("us", ToneKind::Dial, &["350", "440", "4", "0", "0"]),
         ("us", ToneKind::Ringback, &["440", "480", "2", "4", "1"]),
@@ -213,9 +186,6 @@ fn the_tones_that_sox_mixes_are_named() {
 
 #[test]
 fn the_tones_that_spandsp_makes_are_named() {
-    if skipped("the_tones_that_spandsp_makes_are_named") {
-        return;
-    }
     for (country, kind, [low, high, on, off]) in [
         ("us", ToneKind::Busy, ["480", "620", "500", "500"]),
         ("us", ToneKind::Congestion, ["480", "620", "250", "250"]),
@@ -230,9 +200,6 @@ fn the_tones_that_spandsp_makes_are_named() {
 
 #[test]
 fn spandsp_measures_the_tones_that_we_make() {
-    if skipped("spandsp_measures_the_tones_that_we_make") {
-        return;
-    }
     for (country, kind, pairs, sounds, on_ms, off_ms) in [
         ("us", ToneKind::Busy, ["480", "620", "350", "440"], "0 1", 500, 500),
         ("us", ToneKind::Congestion, ["480", "620", "350", "440"], "0 1", 250, 250),
@@ -259,9 +226,6 @@ fn spandsp_measures_the_tones_that_we_make() {
 
 #[test]
 fn recorded_speech_is_speech_and_neither_digit_nor_tone() {
-    if skipped("recorded_speech_is_speech_and_neither_digit_nor_tone") {
-        return;
-    }
     let recordings = recorded_speech();
     let seconds = recordings.iter().map(|(_, s)| s.len()).sum::<usize>() / 8000;
     assert!(seconds > 1200, "twenty minutes of it, at least: {seconds} s");

@@ -8,15 +8,6 @@ use std::sync::LazyLock;
 const INSTALL: &str =
     "apt-get install gcc libc6-dev libspandsp-dev multimon-ng minimodem sox asterisk-core-sounds-en-wav";
 
-/// Whether the peers are to be left out; says so when they are.
-pub fn skipped(test: &str) -> bool {
-    let skip = std::env::var_os("TIPRING_SKIP_PEERS").is_some_and(|v| v == "1");
-    if skip {
-        println!("skipped {test}: TIPRING_SKIP_PEERS=1");
-    }
-    skip
-}
-
 /// Runs a program with samples or bytes on its standard input, and gives back what it writes.
 pub fn run(program: impl AsRef<Path>, arguments: &[&str], input: &[u8]) -> Vec<u8> {
     let program = program.as_ref();
