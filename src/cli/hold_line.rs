@@ -6,8 +6,9 @@ use crate::call::transfer::TransferPlan;
 use crate::call::{Plan, Request, Stage, Target};
 use crate::clock::Time;
 use crate::config::Config;
-use crate::control::Ask;
+use crate::control::request::unpack_brief;
 use crate::control::server::Server;
+use crate::control::{Ask, TargetAsk};
 use crate::dsp::Frame;
 use crate::error::{Error, Exit, printable};
 use crate::line::Line;
@@ -103,7 +104,13 @@ pub fn run(global: &Global, config: Config, named: Named, wish: Wish) -> Result<
 /// Requests of other processes, with our contacts and our country's prefix.
 fn resolver(config: Config, named: &Named) -> crate::owner::Resolve {
     let prefix = named.country.dialling.international_prefix.clone();
+    let wait = |ms: &Option<u64>| ms.map_or(super::answer::NO_ANSWER_AFTER, Duration::from_millis);
     Box::new(move |ask| {
+        let resolve = |t: &TargetAsk| {
+            let mut target: Target = config.target(&t.number, prefix.as_deref())?;
+            target.name = t.name.clone().or(target.name);
+            Ok::<Target, Error>(target)
+        };
         Ok(match ask {
             Ask::Status | Ask::HangUp => Request::HangUp,
             Ask::Flash { ms } => {
@@ -116,15 +123,18 @@ fn resolver(config: Config, named: &Named) -> crate::owner::Resolve {
             Ask::Dtmf { digits } => Request::Dtmf(digits.parse::<DialString>().map_err(|e| {
                 Error::new(Exit::Usage, "cannot send these digits", e.to_string(), "give digits, * and #")
             })?),
-            Ask::Transfer { targets, warm, no_answer_after_ms, .. } => {
-                let mut resolved = Vec::new();
-                for t in targets {
-                    let mut target: Target = config.target(&t.number, prefix.as_deref())?;
-                    target.name = t.name.clone().or(target.name);
-                    resolved.push(target);
-                }
-                let no_answer_after = no_answer_after_ms.map_or(super::answer::NO_ANSWER_AFTER, Duration::from_millis);
-                Request::Transfer(TransferPlan { targets: resolved, warm: *warm, no_answer_after })
+            Ask::Hold => Request::Hold,
+            Ask::Retrieve => Request::Retrieve,
+            Ask::Conference { target, no_answer_after_ms } => {
+                let target = target.as_ref().map(&resolve).transpose()?;
+                Request::Conference(target.map(|t| TransferPlan::conference(t, wait(no_answer_after_ms))))
+            }
+            Ask::Transfer { targets, warm, no_answer_after_ms, voicemail, brief, on_fail: _ } => {
+                let targets = targets.iter().map(&resolve).collect::<Result<_, _>>()?;
+                let mut plan = TransferPlan::to(targets, *warm, wait(no_answer_after_ms));
+                plan.voicemail = voicemail.as_ref().map(&resolve).transpose()?;
+                plan.brief = brief.as_deref().map(unpack_brief).transpose()?;
+                Request::Transfer(plan)
             }
         })
     })

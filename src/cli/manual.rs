@@ -97,6 +97,14 @@ pub const EXAMPLES: &[(&str, &str)] = &[
         "A hook flash of 600 ms in that call; tells what was heard after it.",
     ),
     ("tipring --line dahdi/1 dtmf 42#", "Digits in that call."),
+    ("tipring --line dahdi/1 hold", "A flash, and the recall tone heard: the caller waits."),
+    ("tipring --line dahdi/1 dtmf 5551234", "With the caller on hold: call a second party."),
+    ("tipring --line dahdi/1 retrieve", "Leave that party, and hear that the caller is there again."),
+    ("tipring --line dahdi/1 conference 5551234", "Hold the caller, call 5551234, and bring all three together."),
+    (
+        "tipring --line dahdi/1 transfer alice --brief 'A call from the shop' --on-fail voicemail=5559000",
+        "alice hears who calls and accepts with 1; when she does not, the caller goes to the mailbox.",
+    ),
     ("tipring --line dahdi/1 hangup", "End it."),
     (
         "tipring --line 'sim/us?scenario=incoming&clock=virtual' --timeout 20s watch",

@@ -10,6 +10,7 @@ pub mod manual;
 pub mod open;
 pub mod render;
 pub mod shell;
+pub mod speech;
 pub mod watch;
 
 use crate::config::Config;
@@ -93,6 +94,12 @@ pub enum Command {
     Flash(act::Flash),
     /// Send digits in the call in progress
     Dtmf(act::Dtmf),
+    /// Put the caller on hold
+    Hold(act::Hold),
+    /// Take the caller back from hold
+    Retrieve(act::Retrieve),
+    /// Bring the caller, a second party and us together
+    Conference(act::Conference),
     /// Move the call in progress to the first target that takes it
     Transfer(act::Transfer),
     /// The simulated exchange as a process of its own
@@ -135,6 +142,9 @@ fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Hangup(c) => c.run(global),
         Command::Flash(c) => c.run(global),
         Command::Dtmf(c) => c.run(global),
+        Command::Hold(c) => c.run(global),
+        Command::Retrieve(c) => c.run(global),
+        Command::Conference(c) => c.run(global),
         Command::Transfer(c) => c.run(global),
         Command::Exchange(c) => c.run(global),
         Command::Completions(c) => c.run(),

@@ -7,6 +7,8 @@
 //! | `POST /v1/call/flash` | `{"ms": 500}`, or nothing: as the line's profile says |
 //! | `POST /v1/call/dtmf` | `{"digits": "123#"}` |
 //! | `POST /v1/call/transfer` | `{"targets": [{"number": "5550100"}], "warm": true}` |
+//! | `POST /v1/call/hold`, `POST /v1/call/retrieve` | put the caller on hold, take him back |
+//! | `POST /v1/call/conference` | nothing: with who was dialled on hold, or `{"target": {"number": "5550100"}}` |
 //! | `GET /v1/events` | a stream of [`WireEvent`](super::WireEvent)s |
 
 use super::peer::Peer;
@@ -32,16 +34,19 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::timeout;
 
-/// No ask is a hundredth of it.
-pub const BODY_MAX: usize = 64 * 1024;
+/// A transfer with a minute's brief is two thirds of it.
+pub const BODY_MAX: usize = 1024 * 1024;
 /// So much more is read and thrown away, for a client that reads only when it has written everything.
-const DRAIN_MAX: usize = 1024 * 1024;
+const DRAIN_MAX: usize = 2 * 1024 * 1024;
 /// Path and tag of what may be posted.
-pub const ACTS: [(&str, &str); 4] = [
+pub const ACTS: [(&str, &str); 7] = [
     ("/v1/call/hangup", "hang-up"),
     ("/v1/call/flash", "flash"),
     ("/v1/call/dtmf", "dtmf"),
     ("/v1/call/transfer", "transfer"),
+    ("/v1/call/hold", "hold"),
+    ("/v1/call/retrieve", "retrieve"),
+    ("/v1/call/conference", "conference"),
 ];
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
@@ -88,7 +93,7 @@ fn parse(tag: &str, body: &[u8]) -> Result<Ask, Error> {
     } else {
         serde_json::from_slice(body).map_err(|e| not_a_request(&e.to_string()))?
     };
-    if let Some(field) = fields.keys().find(|k| *k == "ask" || tag == "hang-up") {
+    if let Some(field) = fields.keys().find(|k| *k == "ask" || matches!(tag, "hang-up" | "hold" | "retrieve")) {
         return Err(not_a_request(&format!("unknown field `{field}`")));
     }
     fields.insert("ask".into(), tag.into());
@@ -218,7 +223,7 @@ fn shown(text: &str) -> String {
 }
 
 fn not_a_request(why: &str) -> Error {
-    let next = "GET /v1/call, POST /v1/call/{hangup,flash,dtmf,transfer}, GET /v1/events";
+    let next = "GET /v1/call, POST /v1/call/{hangup,flash,dtmf,transfer,hold,retrieve,conference}, GET /v1/events";
     Error::new(Exit::Usage, "cannot understand the request", why, next)
 }
 

@@ -130,3 +130,60 @@ fn a_detached_owner_outlives_its_command() {
     t.run(&["--line", LINE, "transfer", "5550100", "--warm"]).exits(0);
     t.run(&["--line", LINE, "hangup"]).exits(1);
 }
+
+#[test]
+fn a_caller_on_hold_is_retrieved() {
+    let t = Tipring::start();
+    let owner = Owner::answering(&t);
+    t.run(&["--line", LINE, "retrieve"]).exits(1);
+    let held = t.run(&["--line", LINE, "--json", "hold"]).exits(0).json();
+    assert_eq!((held["schema"].as_str(), held["result"].as_str()), (Some("tipring.hold/1"), Some("held")));
+    let refused = t.run(&["--line", LINE, "transfer", "5550100"]).exits(1);
+    assert!(refused.stderr.contains("on hold"), "{}", refused.all());
+    let back = t.run(&["--line", LINE, "--json", "retrieve"]).exits(0).json();
+    assert_eq!(back["result"], "retrieved", "{back:#}");
+    t.run(&["--line", LINE, "hangup"]).exits(0);
+    owner.ends().exits(0);
+}
+
+#[test]
+fn a_second_party_dialled_on_hold_is_brought_into_a_conference() {
+    let t = Tipring::start();
+    let owner = Owner::answering(&t);
+    t.run(&["--line", LINE, "hold"]).exits(0);
+    let early = t.run(&["--line", LINE, "conference"]).exits(1);
+    assert!(early.stderr.contains("answered yet"), "{}", early.all());
+    t.run(&["--line", LINE, "dtmf", "5550100"]).exits(0);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let joined = loop {
+        let run = t.run(&["--line", LINE, "--json", "conference"]);
+        if run.code == Some(0) || Instant::now() > deadline {
+            break run.exits(0).json();
+        }
+    };
+    assert_eq!(joined["result"], "joined", "{joined:#}");
+    t.run(&["--line", LINE, "hangup"]).exits(0);
+    owner.ends().exits(0);
+}
+
+#[test]
+fn conference_with_a_target_is_the_whole_of_it_and_a_busy_one_leaves_the_caller_with_us() {
+    let t = Tipring::start();
+    let owner = Owner::answering(&t);
+    let busy = t.run(&["--line", LINE, "--json", "conference", "5550101"]).exits(20).json();
+    assert!(busy["steps"].as_array().unwrap().iter().any(|s| s["heard"] == "busy"), "{busy:#}");
+    let joined = t.run(&["--line", LINE, "--json", "conference", "5550100"]).exits(0).json();
+    assert_eq!((joined["result"].as_str(), joined["target"].as_str()), (Some("joined"), Some("5550100")));
+    t.run(&["--line", LINE, "hangup"]).exits(0);
+    owner.ends().exits(0);
+}
+
+#[test]
+fn a_brief_travels_to_the_process_that_holds_the_call() {
+    let t = Tipring::start();
+    let owner = Owner::answering(&t);
+    let brief = crate::answer::brief(&t);
+    let run = t.run(&["--line", LINE, "--json", "transfer", "5550114", "5550113", "--brief", &brief]).exits(0);
+    assert_eq!(run.json()["target"], "5550113");
+    owner.ends().exits(0);
+}

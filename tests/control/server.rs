@@ -47,7 +47,14 @@ fn report() -> Answer {
 
 fn transfer() -> Ask {
     let target = TargetAsk { name: Some("desk".into()), number: "5550100".into() };
-    Ask::Transfer { targets: vec![target], warm: true, no_answer_after_ms: Some(20_000), on_fail: OnFail::Hangup }
+    Ask::Transfer {
+        targets: vec![target],
+        warm: true,
+        no_answer_after_ms: Some(20_000),
+        on_fail: OnFail::Hangup,
+        voicemail: None,
+        brief: None,
+    }
 }
 
 fn an_owner() -> Owner {
@@ -103,7 +110,7 @@ fn one_connection_carries_many_requests() {
 #[test]
 fn what_cannot_be_understood_is_refused_in_three_lines_and_the_line_hears_nothing() {
     let mut owner = an_owner();
-    let large = format!("{{\"digits\":\"{}\"}}", "1".repeat(64 * 1024));
+    let large = format!("{{\"digits\":\"{}\"}}", "1".repeat(1024 * 1024));
     let deep = "[".repeat(60_000);
     for (method, path, body, expected) in [
         ("GET", "/", "", 404),
