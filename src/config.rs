@@ -24,9 +24,10 @@ use std::time::Duration;
 use toml::Spanned;
 
 /// Every key there is, for the manual.
-pub const KEYS: [&str; 15] = [
+pub const KEYS: [&str; 16] = [
     "country",
     "facts",
+    "state_dir",
     "port",
     "flash_ms",
     "transfer.back",
@@ -48,6 +49,8 @@ pub struct Config {
     pub path: Option<PathBuf>,
     pub country: Option<String>,
     pub facts: Option<PathBuf>,
+    /// Where the journal of calls is, instead of the usual place.
+    pub state_dir: Option<PathBuf>,
     pub lines: BTreeMap<String, LineConfig>,
     pub contacts: BTreeMap<String, DialString>,
 }
@@ -103,6 +106,7 @@ impl LineConfig {
 struct File {
     country: Option<Spanned<String>>,
     facts: Option<PathBuf>,
+    state_dir: Option<Spanned<PathBuf>>,
     #[serde(default)]
     line: BTreeMap<String, LineTable>,
     #[serde(default)]
@@ -208,10 +212,18 @@ impl File {
         if let Some(country) = &self.country {
             check_country(country, mistakes);
         }
+        if let Some(dir) = self.state_dir.as_ref().filter(|d| !d.get_ref().is_absolute()) {
+            mistakes.push(Mistake {
+                span: dir.span(),
+                message: "the state directory has to be one wherever a command is run".into(),
+                label: "must be an absolute path".into(),
+            });
+        }
         let mut config = Config {
             path: None,
             country: self.country.map(Spanned::into_inner),
             facts: self.facts,
+            state_dir: self.state_dir.map(Spanned::into_inner),
             lines: BTreeMap::new(),
             contacts: BTreeMap::new(),
         };

@@ -51,6 +51,33 @@ pub enum Ending {
 }
 
 impl Ending {
+    pub const ALL: [Ending; 24] = [
+        Ending::Completed,
+        Ending::Transferred,
+        Ending::TransferUnproven,
+        Ending::TransferFailed,
+        Ending::PartyLost,
+        Ending::FlashUnanswered,
+        Ending::TransferRefused,
+        Ending::NobodyCalled,
+        Ending::NoDialTone,
+        Ending::Glare,
+        Ending::Busy,
+        Ending::NoAnswer,
+        Ending::Congestion,
+        Ending::Rejected,
+        Ending::NotInService,
+        Ending::DigitsNotTaken,
+        Ending::NothingHeard,
+        Ending::FarHangUp,
+        Ending::LineLost,
+        Ending::DeviceRemoved,
+        Ending::HungUpByCommand,
+        Ending::Interrupted,
+        Ending::TimedOut,
+        Ending::PortFailed,
+    ];
+
     pub fn exit(self) -> Exit {
         match self {
             Ending::Completed | Ending::Transferred | Ending::HungUpByCommand => Exit::Done,
