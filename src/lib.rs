@@ -35,5 +35,6 @@ pub mod journal;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod doctor;
 pub mod output;
 pub mod owner;
