@@ -193,6 +193,10 @@ impl Tag {
         let what = "cannot tag the call";
         let (mut add, mut remove) = (Vec::new(), Vec::new());
         for text in &self.tags {
+            if text.starts_with("--") {
+                let why = format!("`{}` is no tag: all that follows the call's id is", printable(text));
+                return Err(Error::new(Exit::Usage, what, why, "write options before the id"));
+            }
             let (list, tag) = match (text.strip_prefix('+'), text.strip_prefix('-')) {
                 (Some(tag), _) => (&mut add, tag),
                 (_, Some(tag)) => (&mut remove, tag),
@@ -239,8 +243,13 @@ impl Export {
             None if by_name.is_some() => Format::Csv,
             None => Format::JsonLines,
         };
-        let store = journal.read().map_err(|e| e.explain(what))?;
-        let write = |out: &mut dyn Write| export::export(&store, &filter, format, out);
+        let store = match journal.read() {
+            Ok(store) => Some(store),
+            // nobody has called yet: no calls are exported, which is no error
+            Err(JournalError::Missing(_)) => None,
+            Err(e) => return Err(e.explain(what)),
+        };
+        let write = |out: &mut dyn Write| export::export(store.as_ref(), &filter, format, out);
         let Some(path) = &self.output else {
             return match write(&mut io::BufWriter::new(io::stdout().lock())) {
                 Ok(_) => Ok(Exit::Done),

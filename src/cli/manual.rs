@@ -19,7 +19,8 @@ fn add_pages(pages: &mut Vec<(String, String)>, above: &str, parser: &clap::Comm
         let examples: Vec<(&str, &str)> =
             examples.iter().copied().filter(|(c, _)| uses(c, command.get_name())).collect();
         let name = format!("{above}-{}", command.get_name());
-        let titled = command.clone().name(clap::builder::Str::from(name.clone()));
+        let called = name.replace('-', " ");
+        let titled = command.clone().name(clap::builder::Str::from(name.clone())).bin_name(called);
         pages.push((format!("{name}.1"), page(&titled, &examples)));
         add_pages(pages, &name, command, &examples);
     }

@@ -343,3 +343,106 @@ fn new_id() -> String {
     let bits = hasher.finish();
     (0..8).map(|i| char::from(LETTERS[(bits >> (5 * i) & 31) as usize])).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Store;
+    use crate::journal::query::{Filter, State, Whole};
+    use std::path::Path;
+
+    fn place(dir: &Path) -> Surroundings {
+        Surroundings { explicit: Some(dir.to_path_buf()), ..Default::default() }
+    }
+
+    fn incoming(dir: &Path) -> CallLog {
+        let (line, port) = ("office".into(), "dahdi/1".into());
+        let new = NewCall { line, port, command: "answer", direction: Direction::In, number: None, name: None };
+        CallLog::start(place(dir), new)
+    }
+
+    /// As another process sees it.
+    fn seen(dir: &Path) -> Vec<Whole> {
+        let store = Store::read(&dir.join("journal.db"), Duration::from_secs(5)).unwrap();
+        let calls = store.list(&Filter::default()).unwrap();
+        calls.iter().map(|c| store.show(&c.id).unwrap().unwrap()).collect()
+    }
+
+    fn flash() -> Action {
+        Action::Flash(Duration::from_millis(600))
+    }
+
+    #[test]
+    fn what_is_about_to_be_done_is_in_the_file_before_it_is_done_and_what_came_of_it_after() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = incoming(dir.path());
+        log.about_to(Time::ms(4_000), Stage::Waiting, &Action::OffHook);
+        let call = &seen(dir.path())[0];
+        assert_eq!((call.intents[0].what.as_str(), &call.intents[0].outcome), ("off-hook", &None));
+        assert_eq!(call.summary.state, State::UnderWay);
+        log.step(&Step::new(Time::ms(4_200), "answer").heard("ringing"));
+        log.about_to(Time::ms(9_000), Stage::Transferring, &flash());
+        let call = &seen(dir.path())[0];
+        assert_eq!(call.intents[0].outcome.as_deref(), Some("answer heard ringing"));
+        assert_eq!((call.intents[1].what.as_str(), &call.intents[1].outcome), ("flash 600ms", &None));
+        assert_eq!(call.intents[1].t, 9.0);
+    }
+
+    #[test]
+    fn a_line_that_nobody_called_on_leaves_no_call() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = incoming(dir.path());
+        log.record(&Record::new(Time::ms(20), Actor::Heard, "silence since 0.000"));
+        log.stage(Time::ms(40), Stage::Over);
+        log.finish(None);
+        assert_eq!(log.id(), None);
+        drop(log);
+        let path = dir.path().join("journal.db");
+        let store = Store::open(&place(dir.path()), Duration::from_secs(5)).unwrap();
+        assert_eq!((store.path(), store.list(&Filter::default()).unwrap().len()), (path.as_path(), 0));
+    }
+
+    #[test]
+    fn a_call_has_what_led_up_to_it_and_not_hours_of_an_idle_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = incoming(dir.path());
+        for ms in 0..10_000 {
+            log.record(&Record::new(Time::ms(ms), Actor::Heard, "silence"));
+        }
+        log.event(Time::ms(10_000), &Event::Ringing { burst: 1 });
+        log.record(&Record::new(Time::ms(10_000), Actor::Exchange, "ringing 1"));
+        log.finish(None);
+        let call = &seen(dir.path())[0];
+        assert_eq!(call.events.len(), EARLY_MAX + 1);
+        assert!(call.events[0].contains("9.968") && call.events[EARLY_MAX].contains("ringing 1"), "{:#?}", call.events);
+        assert_eq!(call.summary.outcome.as_deref(), Some("port-failed"), "a line that failed us");
+    }
+
+    #[test]
+    fn a_journal_that_hangs_costs_the_call_a_moment_and_one_warning() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Store::open(&place(dir.path()), Duration::from_secs(5)).unwrap());
+        let lock = rusqlite::Connection::open(dir.path().join("journal.db")).unwrap();
+        lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let mut log = incoming(dir.path());
+        let begun = std::time::Instant::now();
+        let mut warnings = 0;
+        for n in 0..200 {
+            log.about_to(Time::ms(n), Stage::Transferring, &flash());
+            warnings += usize::from(log.take_warning().is_some());
+        }
+        // one wait in two hundred flashes, however long the lock is held
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+        assert_eq!(warnings, 1);
+        lock.execute_batch("ROLLBACK").unwrap();
+        log.finish(None);
+        assert_eq!(seen(dir.path())[0].intents.len(), 200, "and when it lets go nothing is missing");
+    }
+
+    #[test]
+    fn names_of_calls_are_short_and_no_two_are_alike() {
+        let ids: std::collections::HashSet<String> = (0..1000).map(|_| new_id()).collect();
+        assert_eq!(ids.len(), 1000);
+        assert!(ids.iter().all(|id| id.len() == 8 && !id.contains(['i', 'l', 'o', 'u'])));
+    }
+}

@@ -32,6 +32,8 @@ fn before_the_first_call_the_list_is_empty() {
     let t = Tipring::start();
     assert_eq!(listed(&t, &[]).len(), 0);
     assert_eq!(t.run(&["calls"]).exits(0).stdout, "no calls\n");
+    assert_eq!(t.run(&["calls", "export"]).exits(0).stdout, "");
+    assert!(t.run(&["calls", "export", "--format", "csv"]).exits(0).stdout.starts_with("id,state,"));
     let run = t.run(&["calls", "show", "last"]).exits(1);
     assert!(run.stderr.contains("no call is called `last`"), "{}", run.all());
 }
@@ -181,6 +183,8 @@ fn what_is_no_note_and_no_tag_is_refused_and_nothing_is_written() {
     for tag in ["vip", "+", "-", "+two words", "+=1+1", "+\u{1b}[31m", "--", "+-x"] {
         t.run(&["calls", "tag", "last", "+fine", tag]).exits(2);
     }
+    let run = t.run(&["calls", "tag", "last", "+fine", "--json"]).exits(2);
+    assert!(run.stderr.contains("write options before the id"), "{}", run.all());
     t.run(&["--dry-run", "calls", "tag", "last", "+fine"]).exits(0);
     t.run(&["--dry-run", "calls", "note", "last", "fine"]).exits(0);
     let call = &listed(&t, &[])[0];
