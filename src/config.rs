@@ -24,10 +24,11 @@ use std::time::Duration;
 use toml::Spanned;
 
 /// Every key there is, for the manual.
-pub const KEYS: [&str; 17] = [
+pub const KEYS: [&str; 18] = [
     "country",
     "facts",
     "speech",
+    "state_dir",
     "port",
     "flash_ms",
     "transfer.back",
@@ -52,6 +53,8 @@ pub struct Config {
     pub facts: Option<PathBuf>,
     /// The program that speaks texts, and its arguments; empty: espeak-ng.
     pub speech: Vec<String>,
+    /// Where the journal of calls is, instead of the usual place.
+    pub state_dir: Option<PathBuf>,
     pub lines: BTreeMap<String, LineConfig>,
     pub contacts: BTreeMap<String, DialString>,
 }
@@ -112,6 +115,7 @@ struct File {
     country: Option<Spanned<String>>,
     facts: Option<PathBuf>,
     speech: Option<Spanned<Vec<String>>>,
+    state_dir: Option<Spanned<PathBuf>>,
     #[serde(default)]
     line: BTreeMap<String, LineTable>,
     #[serde(default)]
@@ -225,11 +229,19 @@ impl File {
                 label: "must be a program and its arguments, as in [\"espeak-ng\", \"--stdout\", \"--stdin\"]".into(),
             });
         }
+        if let Some(dir) = self.state_dir.as_ref().filter(|d| !d.get_ref().is_absolute()) {
+            mistakes.push(Mistake {
+                span: dir.span(),
+                message: "the state directory has to be one wherever a command is run".into(),
+                label: "must be an absolute path".into(),
+            });
+        }
         let mut config = Config {
             path: None,
             country: self.country.map(Spanned::into_inner),
             facts: self.facts,
             speech: self.speech.map(Spanned::into_inner).unwrap_or_default(),
+            state_dir: self.state_dir.map(Spanned::into_inner),
             lines: BTreeMap::new(),
             contacts: BTreeMap::new(),
         };

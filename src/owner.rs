@@ -27,6 +27,11 @@ use tokio::sync::oneshot;
 pub trait Witness {
     /// One thing happened. An error means that nobody can see it any more (a closed pipe): the call is interrupted.
     fn record(&mut self, record: &Record) -> std::io::Result<()>;
+    /// What it means to the call.
+    fn event(&mut self, _now: Time, _event: &Event) {}
+    /// Something is about to be done to the line: it is done when this returns.
+    fn about_to(&mut self, _now: Time, _stage: Stage, _action: &Action) {}
+    fn step(&mut self, _step: &Step) {}
     /// 20 ms heard and sent.
     fn audio(&mut self, _heard: &Frame, _sent: &Frame) -> std::io::Result<()> {
         Ok(())
@@ -235,6 +240,7 @@ impl<'a> Owner<'a> {
             Event::Overrun | Event::Underrun | Event::DeviceRemoved => Actor::Card,
             _ => Actor::Exchange,
         };
+        self.witness.event(now, &event);
         self.tell(Record::new(now, who, describe(&event)));
         self.call.handle(now, &event);
     }
@@ -243,10 +249,12 @@ impl<'a> Owner<'a> {
         match output {
             CallOutput::Do(action) => {
                 self.tell(Record::new(now, Actor::Us, describe_action(&action)));
+                self.witness.about_to(now, self.call.stage(), &action);
                 self.line.act(now, action);
             }
             CallOutput::Step(step) => {
                 self.tell(Record::new(now, Actor::Call, step.to_string()));
+                self.witness.step(&step);
                 self.steps.push(step);
             }
             CallOutput::Reply(id, reply) => self.reply(now, id, reply),

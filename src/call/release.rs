@@ -59,6 +59,37 @@ pub enum Ending {
 }
 
 impl Ending {
+    pub const ALL: [Ending; 28] = [
+        Ending::Completed,
+        Ending::Transferred,
+        Ending::TransferUnproven,
+        Ending::Voicemail,
+        Ending::Joined,
+        Ending::NotJoined,
+        Ending::FlashUnproven,
+        Ending::TransferFailed,
+        Ending::PartyLost,
+        Ending::FlashUnanswered,
+        Ending::TransferRefused,
+        Ending::NobodyCalled,
+        Ending::NoDialTone,
+        Ending::Glare,
+        Ending::Busy,
+        Ending::NoAnswer,
+        Ending::Congestion,
+        Ending::Rejected,
+        Ending::NotInService,
+        Ending::DigitsNotTaken,
+        Ending::NothingHeard,
+        Ending::FarHangUp,
+        Ending::LineLost,
+        Ending::DeviceRemoved,
+        Ending::HungUpByCommand,
+        Ending::Interrupted,
+        Ending::TimedOut,
+        Ending::PortFailed,
+    ];
+
     pub fn exit(self) -> Exit {
         match self {
             Ending::Completed | Ending::Transferred | Ending::Voicemail | Ending::Joined | Ending::HungUpByCommand => {

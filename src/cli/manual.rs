@@ -8,15 +8,22 @@ use clap_mangen::roff::{Roff, bold, roman};
 pub fn pages() -> Vec<(String, String)> {
     let parser = super::parser().disable_help_subcommand(true);
     let mut pages = vec![("tipring.1".to_string(), page(&parser, EXAMPLES))];
-    for command in parser.get_subcommands().filter(|c| !c.is_hide_set()) {
-        let examples: Vec<(&str, &str)> =
-            EXAMPLES.iter().copied().filter(|(c, _)| uses(c, command.get_name())).collect();
-        let name = format!("tipring-{}", command.get_name());
-        let titled = command.clone().name(clap::builder::Str::from(name.clone()));
-        pages.push((format!("{name}.1"), page(&titled, &examples)));
-    }
+    add_pages(&mut pages, "tipring", &parser, EXAMPLES);
     pages.push(("tipring.toml.5".to_string(), CONFIGURATION.to_string()));
     pages
+}
+
+/// A page for each command below this one, and for those below them.
+fn add_pages(pages: &mut Vec<(String, String)>, above: &str, parser: &clap::Command, examples: &[(&str, &str)]) {
+    for command in parser.get_subcommands().filter(|c| !c.is_hide_set()) {
+        let examples: Vec<(&str, &str)> =
+            examples.iter().copied().filter(|(c, _)| uses(c, command.get_name())).collect();
+        let name = format!("{above}-{}", command.get_name());
+        let called = name.replace('-', " ");
+        let titled = command.clone().name(clap::builder::Str::from(name.clone())).bin_name(called);
+        pages.push((format!("{name}.1"), page(&titled, &examples)));
+        add_pages(pages, &name, command, &examples);
+    }
 }
 
 fn uses(example: &str, command: &str) -> bool {
@@ -111,6 +118,29 @@ pub const EXAMPLES: &[(&str, &str)] = &[
         "Ringing and caller ID as they come.",
     ),
     ("tipring --line 'sim/gb' --dry-run dial 5550100", "The plan of a call: nothing is touched."),
+    ("tipring calls", "The latest calls: who, when, what became of them."),
+    (
+        "tipring calls list --since yesterday --outcome no-answer --outcome interrupted",
+        "Whom nobody answered since yesterday, and what was cut short by a crash or a power cut.",
+    ),
+    ("tipring calls show last", "Parties, notes and every event of the last call."),
+    ("tipring calls note k3x9 'wants to be called back'", "A note to the call whose id begins with k3x9."),
+    ("echo 'a longer one' | tipring calls note last -", "A note from standard input."),
+    ("tipring calls tag last +vip -new", "Puts a tag on the last call, and takes one off."),
+    (
+        "tipring calls export --since 2026-02-01 --until 2026-02-28 --output february.csv",
+        "A month for the spreadsheet; the file is the old one or the new one, never half of it.",
+    ),
+    ("tipring calls export | jq -r 'select(.direction == \"in\") | .number'", "Who called, one document a line."),
+    ("tipring doctor", "What is wrong on this machine, and the line that mends it."),
+    (
+        "tipring --json doctor | jq -r '.findings[] | select(.status == \"fail\") | .help'",
+        "Only the lines that mend what fails.",
+    ),
+    (
+        "tipring completions bash > ~/.local/share/bash-completion/completions/tipring",
+        "Completions for bash; for fish: ~/.config/fish/completions/tipring.fish, for zsh: _tipring in a directory of $fpath.",
+    ),
     (
         "tipring exchange run --country us --port dahdi/1 --scenario incoming",
         "Be the exchange behind a real FXS port, with the simulator's subscribers.",

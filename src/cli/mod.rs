@@ -2,7 +2,9 @@
 
 pub mod act;
 pub mod answer;
+pub mod calls;
 pub mod dial;
+pub mod doctor;
 pub mod exchange;
 pub mod hold_line;
 pub mod lines;
@@ -102,6 +104,10 @@ pub enum Command {
     Conference(act::Conference),
     /// Move the call in progress to the first target that takes it
     Transfer(act::Transfer),
+    /// The journal of calls: list, show, note, tag, export
+    Calls(calls::Calls),
+    /// What is wrong on this machine, and for each thing the one line that mends it
+    Doctor(doctor::Doctor),
     /// The simulated exchange as a process of its own
     Exchange(exchange::Exchange),
     /// Completions for a shell, to be sourced
@@ -146,6 +152,8 @@ fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Retrieve(c) => c.run(global),
         Command::Conference(c) => c.run(global),
         Command::Transfer(c) => c.run(global),
+        Command::Calls(c) => c.run(global),
+        Command::Doctor(c) => c.run(global),
         Command::Exchange(c) => c.run(global),
         Command::Completions(c) => c.run(),
         Command::Man(c) => c.run(),

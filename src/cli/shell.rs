@@ -41,10 +41,17 @@ pub struct Completions {
 impl Completions {
     pub fn run(self) -> Result<Exit, Error> {
         let mut text = Vec::new();
-        clap_complete::generate(self.shell, &mut super::parser(), "tipring", &mut text);
+        clap_complete::generate(self.shell, &mut offered(super::parser()), "tipring", &mut text);
         super::told(io::stdout().lock().write_all(&text))?;
         Ok(Exit::Done)
     }
+}
+
+/// The parser without what is hidden: the generators offer that too.
+fn offered(parser: clap::Command) -> clap::Command {
+    clap::Command::new("tipring")
+        .args(parser.get_arguments().cloned())
+        .subcommands(parser.get_subcommands().filter(|c| !c.is_hide_set()).cloned())
 }
 
 /// The manual pages, generated from this parser

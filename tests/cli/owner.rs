@@ -87,6 +87,35 @@ fn the_second_process_that_wants_the_line_is_told_who_holds_it() {
 }
 
 #[test]
+fn of_ten_processes_at_once_one_has_the_line_and_nine_are_told_who() {
+    let t = Tipring::start();
+    let args = ["--line", "sim/us?speed=8", "dial", "5550111", "--hangup-after", "never"];
+    let mut children: Vec<Child> = (0..10)
+        .map(|_| t.command().args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("tipring runs"))
+        .collect();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let running = |children: &mut Vec<Child>| {
+        children.iter_mut().filter_map(|c| c.try_wait().unwrap().is_none().then(|| c.id())).collect::<Vec<_>>()
+    };
+    while running(&mut children).len() > 1 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let winners = running(&mut children);
+    assert_eq!(winners.len(), 1, "{winners:?}");
+    t.run(&["--line", "sim/us?speed=8", "hangup"]).exits(0);
+    for child in children {
+        let (pid, run) = (child.id(), Run::of(child.wait_with_output().unwrap()));
+        if pid == winners[0] {
+            run.exits(0);
+        } else {
+            let run = run.exits(5);
+            let told = format!("held by pid {} (tipring dial)", winners[0]);
+            assert!(run.stderr.contains(&told) && run.stderr.contains("sim.us~"), "{}", run.all());
+        }
+    }
+}
+
+#[test]
 fn an_interrupt_leaves_the_line_on_hook_and_says_so_in_the_exit_code() {
     for signal in [nix::sys::signal::Signal::SIGINT, nix::sys::signal::Signal::SIGTERM] {
         let t = Tipring::start();
