@@ -114,8 +114,7 @@ struct File {
 struct LineTable {
     port: Spanned<String>,
     country: Option<Spanned<String>>,
-    #[serde(default)]
-    flash_ms: Vec<Spanned<u64>>,
+    flash_ms: Option<Spanned<Vec<Spanned<u64>>>>,
     #[serde(default)]
     transfer: TransferTable,
     dial: Option<DialMethod>,
@@ -249,9 +248,17 @@ impl LineTable {
         if let Some(country) = &self.country {
             check_country(country, mistakes);
         }
+        if let Some(list) = self.flash_ms.as_ref().filter(|list| list.get_ref().is_empty()) {
+            mistakes.push(Mistake {
+                span: list.span(),
+                message: "no hook-flash time".into(),
+                label: "name at least one width, or leave `flash_ms` out to take the country's".into(),
+            });
+        }
         let flash = self
             .flash_ms
             .iter()
+            .flat_map(|list| list.get_ref())
             .filter(|ms| {
                 within(ms, *ms.get_ref() as f64, 50.0..=1500.0, "hook-flash time out of range", "ms", mistakes)
             })
@@ -411,6 +418,13 @@ mod tests {
         for part in ["t.toml:2:8", "t.toml:3:13", "must be 50..=1500 ms", "t.toml:5:7", "3 mistakes"] {
             assert!(detail.contains(part) || e.why.contains(part), "{part}: {detail}");
         }
+    }
+
+    #[test]
+    fn a_list_of_no_widths_is_refused_where_it_stands() {
+        let e = Config::parse("[line.a]\nport = \"sim/us\"\nflash_ms = []\n", "t.toml").unwrap_err();
+        let detail = e.detail.unwrap();
+        assert!(detail.contains("t.toml:3:12") && detail.contains("leave `flash_ms` out"), "{detail}");
     }
 
     #[test]
