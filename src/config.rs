@@ -15,7 +15,7 @@ use crate::call::{Completion, Manners, Target};
 use crate::driver::Selector;
 use crate::error::{Error, Exit, printable};
 use crate::event::DialMethod;
-use crate::number::DialString;
+use crate::number::{DialString, NumberError};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -88,6 +88,7 @@ impl LineConfig {
         }
         if let Some(complete) = &self.complete {
             manners.complete = complete.clone();
+            manners.complete_is_known = true;
         }
         if self.join.is_some() {
             manners.join.clone_from(&self.join);
@@ -192,7 +193,15 @@ impl Config {
         if let Some(number) = self.contacts.get(text) {
             return Ok(Target { name: Some(text.to_string()), number: number.clone() });
         }
-        match DialString::parse(text, international_prefix) {
+        // a tone A to D is a capital, and comes with digits: a word of these letters is a name that is not listed
+        let letters = text.chars().any(|c| c.is_ascii_lowercase())
+            || (text.chars().any(|c| c.is_alphabetic())
+                && !text.chars().any(|c| c.is_ascii_digit() || "*#".contains(c)));
+        let parsed = match letters {
+            true => Err(NumberError::NoSuchName),
+            false => DialString::parse(text, international_prefix),
+        };
+        match parsed {
             Ok(number) => Ok(Target { name: None, number }),
             Err(why) => {
                 let shown: String = text.chars().take(60).collect();
@@ -246,11 +255,27 @@ impl File {
             contacts: BTreeMap::new(),
         };
         for (name, table) in self.line {
+            if name.is_empty() || name.parse::<Selector>().is_ok() {
+                mistakes.push(Mistake {
+                    span: table.port.span(),
+                    message: format!("a line cannot be called `{}`", printable(&name)),
+                    label: "this port's line needs a name that is not itself a port".into(),
+                });
+            }
             if let Some(line) = table.check(mistakes) {
                 config.lines.insert(name, line);
             }
         }
         for (name, number) in self.contacts {
+            let text = name.get_ref();
+            // 911 must stay 911, and a comma parts the targets of a transfer
+            if text.is_empty() || text.contains(',') || !text.chars().any(char::is_alphabetic) {
+                mistakes.push(Mistake {
+                    span: name.span(),
+                    message: "a contact's name needs a letter, and no comma".into(),
+                    label: "it would be taken for a number".into(),
+                });
+            }
             match number.get_ref().parse() {
                 Ok(number) => {
                     config.contacts.insert(name.into_inner(), number);
@@ -398,17 +423,31 @@ pub fn show_place(text: &str, name: &str, span: Range<usize>, message: &str) -> 
 
 fn draw(text: &str, name: &str, mistake: &Mistake) -> String {
     use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-    let end = mistake.span.end.min(text.len());
-    let span = mistake.span.start.min(end)..end;
+    // a value without end is shown by its beginning
+    let start = mistake.span.start.min(text.len());
+    let shown = text[start..].char_indices().take(120).last().map_or(start, |(i, c)| start + i + c.len_utf8());
+    let span = start..mistake.span.end.clamp(start, shown);
+    let line_start = text[..start].rfind('\n').map_or(0, |i| i + 1);
+    let cut = (start - line_start > 300 || shown < mistake.span.end).then(|| mistake.message.clone());
+    if let Some(message) = cut {
+        let line = text[..start].matches('\n').count() + 1;
+        return format!("{} ({name}, line {line})", message.chars().take(200).collect::<String>());
+    }
     let snippet = Snippet::source(text).path(name).annotation(AnnotationKind::Primary.span(span).label(&mistake.label));
     let drawn = Renderer::plain().render(&[Level::ERROR.primary_title(&mistake.message).element(snippet)]).to_string();
     // `error: ` begins our own three lines, once
     drawn.strip_prefix("error: ").map_or(drawn.clone(), str::to_string)
 }
 
-/// The mistakes as one error, all of them shown.
+/// Who has more of them than this mends one thing, not each.
+const MISTAKES_SHOWN: usize = 20;
+
+/// The mistakes as one error, the first of them shown where they stand.
 fn complain(text: &str, name: &str, mistakes: &[Mistake]) -> Error {
-    let shown: Vec<String> = mistakes.iter().map(|m| draw(text, name, m)).collect();
+    let mut shown: Vec<String> = mistakes.iter().take(MISTAKES_SHOWN).map(|m| draw(text, name, m)).collect();
+    if let Some(more) = mistakes.len().checked_sub(MISTAKES_SHOWN).filter(|n| *n > 0) {
+        shown.push(format!("… and {more} more"));
+    }
     let count =
         if mistakes.len() == 1 { "it has a mistake".into() } else { format!("it has {} mistakes", mistakes.len()) };
     let mut error = Error::new(

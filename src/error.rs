@@ -100,7 +100,7 @@ impl Exit {
             Exit::Denied => "denied by policy, or because leaving would drop both parties",
             Exit::ForwardDiffers => "forwarding is not in the state asked about",
             Exit::Bug => "our bug",
-            Exit::StillBusy => "still busy after --wait or --timeout",
+            Exit::StillBusy => "still busy, or not through, after --wait or --timeout",
             Exit::Interrupted => "interrupted (lines are left on-hook)",
         }
     }

@@ -74,6 +74,8 @@ pub struct DialString(Vec<DialStep>);
 pub enum NumberError {
     #[error("it is empty")]
     Empty,
+    #[error("no contact is called that, and it is no number")]
+    NoSuchName,
     #[error("it has {0} digits, and no exchange takes more than {max}", max = DialString::MAX)]
     TooLong(usize),
     #[error("{0} at position {1} cannot be dialled")]
@@ -112,6 +114,9 @@ impl DialString {
 
     /// Parses what people write. `+` becomes `international_prefix` (`011`, `00`) when one is given.
     pub fn parse(text: &str, international_prefix: Option<&str>) -> Result<DialString, NumberError> {
+        if text.trim().trim_start_matches('+').trim().is_empty() {
+            return Err(NumberError::Empty);
+        }
         let mut steps = Vec::new();
         for (i, c) in text.trim().chars().enumerate() {
             match c {

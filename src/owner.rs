@@ -7,7 +7,7 @@
 //! ```
 
 use crate::call::transfer::Transferred;
-use crate::call::{Call, CallOutput, Ending, Plan, Reply, Request, Stage, Step};
+use crate::call::{Call, CallOutput, Completion, Ending, Plan, Reply, Request, Stage, Step};
 use crate::clock::Time;
 use crate::control::request::OnFail;
 use crate::control::{Answer, Ask, CallStatus, TransferReport};
@@ -78,6 +78,8 @@ pub struct Owner<'a> {
     ending: Option<Ending>,
     silent_pipe: bool,
     deadline: Option<Time>,
+    outlives_its_script: bool,
+    assumes: Option<String>,
 }
 
 struct Pending {
@@ -103,6 +105,13 @@ impl<'a> Owner<'a> {
         interrupted: &'a AtomicBool,
     ) -> Owner<'a> {
         let (warm, targets) = plan.transfer.as_ref().map_or((false, Vec::new()), describe_plan);
+        let assumes = (manners.complete == Completion::HangUp && !manners.complete_is_known).then(|| {
+            let country = &line.country().code;
+            format!(
+                "that hanging up connects the two is known of exchanges in {country}, not of this line; transfer.complete \
+                 in tipring.toml says it of a line"
+            )
+        });
         let call = Call::new(port.now(), plan, manners);
         Owner {
             name,
@@ -121,12 +130,19 @@ impl<'a> Owner<'a> {
             ending: None,
             silent_pipe: false,
             deadline: None,
+            outlives_its_script: false,
+            assumes,
         }
     }
 
     /// The whole call, from now on, may take so long and no longer.
     pub fn give_up_after(&mut self, limit: Option<Duration>) {
         self.deadline = limit.map(|limit| self.port.now() + limit);
+    }
+
+    /// The limit is for the scripted part: the call that it leaves behind may last.
+    pub fn outlive_the_script(&mut self) {
+        self.outlives_its_script = true;
     }
 
     /// Questions of other processes are answered from now on.
@@ -259,6 +275,9 @@ impl<'a> Owner<'a> {
             }
             CallOutput::Reply(id, reply) => self.reply(now, id, reply),
             CallOutput::ScriptDone(ending) => {
+                if self.outlives_its_script {
+                    self.deadline = None;
+                }
                 let report = self.report(ending);
                 let told = self.witness.script_done(&report);
                 self.witnessed(told);
@@ -340,11 +359,21 @@ impl<'a> Owner<'a> {
                     self.call.request(now, 0, Request::HangUp);
                 }
                 let steps = self.steps[pending.first_step..].to_vec();
-                Answer::Transfer(transfer_report(&result, pending.warm, &pending.targets, steps))
+                let report = transfer_report(&result, pending.warm, &pending.targets, steps);
+                Answer::Transfer(self.with_assumption(&result, report))
             }
         };
         // whoever asked may be gone: the answer is in the record all the same
         let _ = pending.reply.send(answer);
+    }
+
+    /// From our end of the line two parties who talk without us sound like two whom the exchange has dropped: where the
+    /// user has not said what hanging up does on this line, the report says whose word it rests on.
+    fn with_assumption(&self, result: &Transferred, mut report: TransferReport) -> TransferReport {
+        if matches!(result, Transferred::Completed { .. } | Transferred::Voicemail { .. }) {
+            report.assumes = self.assumes.clone();
+        }
+        report
     }
 
     fn status(&self, now: Time) -> CallStatus {
@@ -366,7 +395,10 @@ impl<'a> Owner<'a> {
             ending,
             caller: self.call.caller().cloned(),
             answered_at: self.call.answered_at(),
-            transfer: transfer.map(|t| transfer_report(t, self.warm, &self.targets, self.steps.clone())),
+            transfer: transfer.map(|t| {
+                let report = transfer_report(t, self.warm, &self.targets, self.steps.clone());
+                self.with_assumption(t, report)
+            }),
             steps: self.steps.clone(),
             lasted: self.port.now(),
         }
@@ -393,7 +425,15 @@ fn transfer_report(result: &Transferred, warm: bool, targets: &[String], steps: 
         _ => (None, Vec::new()),
     };
     let ending = result.ending();
-    TransferReport { result: result.name().into(), exit: ending.exit().code(), warm, target, proof, steps }
+    TransferReport {
+        assumes: None,
+        result: result.name().into(),
+        exit: ending.exit().code(),
+        warm,
+        target,
+        proof,
+        steps,
+    }
 }
 
 fn refused(why: String, exit: Exit) -> Answer {
@@ -410,7 +450,7 @@ fn describe_action(action: &Action) -> String {
         Action::OffHook => "off-hook".into(),
         Action::OnHook => "on-hook".into(),
         Action::Flash(d) => format!("flash {}ms", d.as_millis()),
-        Action::Dial(digits, _) => format!("dial {digits}"),
+        Action::Dial(digits, _) => format!("dial {}", digits.reveal()),
         Action::Play(sound) => format!("play {:.1}s", sound.len() as f64 / 8000.0),
         Action::StopPlaying => "stop playing".into(),
     }

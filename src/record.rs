@@ -66,29 +66,60 @@ impl Record {
 
 impl Record {
     /// The record as it is kept: numbers masked (the same mask for the same number), names hidden. Times, widths and
-    /// levels are shorter than any telephone number and stay.
+    /// levels are shorter than any telephone number and stay; what follows a word for digits is masked at any length,
+    /// or a number could be put together again from its digits.
     pub fn masked(&self) -> Record {
-        let (mut what, mut digits, mut quoted) = (String::new(), String::new(), false);
-        for c in self.what.chars().chain(['\n']) {
-            if c.is_ascii_digit() || matches!(c, '*' | '#' | '+') {
-                digits.push(c);
-                continue;
-            }
-            let number = digits.chars().filter(char::is_ascii_digit).count() >= 5;
-            what.push_str(&if number || quoted { crate::number::mask(&digits) } else { digits.clone() });
-            digits.clear();
-            match c {
-                '"' => {
-                    quoted = !quoted;
-                    what.push(c);
-                }
-                '\n' => {}
-                c if quoted && c != ' ' => what.push('x'),
-                c => what.push(c),
-            }
-        }
+        // a name may hold a quotation mark of its own: it ends at the last one
+        let name = self.what.find('"').map(|open| open..self.what.rfind('"').map_or(self.what.len(), |end| end + 1));
+        let (before, name, after) = match name {
+            Some(n) if n.end > n.start + 1 => (&self.what[..n.start], &self.what[n.clone()], &self.what[n.end..]),
+            Some(n) => (&self.what[..n.start], &self.what[n.start..], ""),
+            None => (self.what.as_str(), "", ""),
+        };
+        let hidden: String = name.chars().map(|c| if matches!(c, '"' | ' ') { c } else { 'x' }).collect();
+        let what = format!("{}{hidden}{}", mask_words(before), mask_words(after));
         Record { at: self.at, who: self.who, what }
     }
+}
+
+/// Words after which every digit is one that was dialled.
+const DIGITS_FOLLOW: [&str; 4] = ["digit", "dial", "dtmf", "digits"];
+
+fn mask_words(text: &str) -> String {
+    let mut masked = String::new();
+    let mut last = "";
+    for word in text.split_inclusive(' ') {
+        let bare = word.trim_end();
+        let dialled = bare.chars().all(|c| c.is_ascii_digit() || matches!(c, '*' | '#' | ',' | '+' | 'A'..='D'));
+        if DIGITS_FOLLOW.contains(&last) && dialled && !bare.is_empty() {
+            let short = bare.chars().filter(char::is_ascii_digit).count() < 5;
+            let hide = |c: char| if c == ',' { c } else { 'x' };
+            let hidden: String = if short { bare.chars().map(hide).collect() } else { crate::number::mask(bare) };
+            masked.push_str(&hidden);
+            masked.push_str(&word[bare.len()..]);
+        } else {
+            masked.push_str(&mask_long_numbers(word));
+        }
+        last = bare;
+    }
+    masked
+}
+
+fn mask_long_numbers(word: &str) -> String {
+    let (mut masked, mut digits) = (String::new(), String::new());
+    for c in word.chars().chain(['\n']) {
+        if c.is_ascii_digit() || matches!(c, '*' | '#' | '+') {
+            digits.push(c);
+            continue;
+        }
+        let number = digits.chars().filter(char::is_ascii_digit).count() >= 5;
+        masked.push_str(&if number { crate::number::mask(&digits) } else { std::mem::take(&mut digits) });
+        digits.clear();
+        if c != '\n' {
+            masked.push(c);
+        }
+    }
+    masked
 }
 
 impl fmt::Display for Record {

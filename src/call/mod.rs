@@ -86,6 +86,8 @@ pub struct Manners {
     pub back: String,
     /// How to connect the two and leave: `H` (hang up) or `R4`.
     pub complete: Completion,
+    /// `complete` is what the user says of this line, and not only what is known of its country's exchanges.
+    pub complete_is_known: bool,
     /// How all three come together: `R` or with a digit (`R3`).
     pub join: Option<String>,
     /// May the transfer be completed while the target rings?
@@ -140,10 +142,11 @@ impl Manners {
             flash_widths,
             back: manners.back.clone(),
             complete,
+            complete_is_known: false,
             join: manners.conference.clone(),
             while_ringing: manners.while_ringing,
             dial_tone_wait: Duration::from_secs(5),
-            recall_tone_wait: Duration::from_secs(3),
+            recall_tone_wait: Duration::from_secs(4),
             recall_ring_watch: Duration::from_secs(6),
             dial_method: Default::default(),
             ringback_gap: gap(country.tone(ToneKind::Ringback)),

@@ -26,6 +26,8 @@ pub enum Ending {
     PartyLost,
     /// The exchange did not answer any flash; the call is where it was.
     FlashUnanswered,
+    /// No target took the call; on the way back no tone came, and nobody has spoken.
+    CallerUnproven,
     /// The exchange gave no tone for any flash, and nobody has spoken since.
     FlashUnproven,
     /// Leaving would drop both parties on this line.
@@ -59,7 +61,7 @@ pub enum Ending {
 }
 
 impl Ending {
-    pub const ALL: [Ending; 28] = [
+    pub const ALL: [Ending; 29] = [
         Ending::Completed,
         Ending::Transferred,
         Ending::TransferUnproven,
@@ -67,6 +69,7 @@ impl Ending {
         Ending::Joined,
         Ending::NotJoined,
         Ending::FlashUnproven,
+        Ending::CallerUnproven,
         Ending::TransferFailed,
         Ending::PartyLost,
         Ending::FlashUnanswered,
@@ -96,7 +99,9 @@ impl Ending {
                 Exit::Done
             }
             Ending::NotJoined => Exit::Failed,
-            Ending::TransferUnproven | Ending::NothingHeard | Ending::FlashUnproven => Exit::Unknown,
+            Ending::TransferUnproven | Ending::NothingHeard | Ending::FlashUnproven | Ending::CallerUnproven => {
+                Exit::Unknown
+            }
             Ending::TransferFailed => Exit::TransferFailed,
             Ending::PartyLost => Exit::PartyLost,
             Ending::FlashUnanswered => Exit::NoFlashAnswer,
@@ -145,6 +150,7 @@ impl Ending {
             Ending::TransferFailed => "transfer-failed",
             Ending::PartyLost => "party-lost",
             Ending::FlashUnanswered => "flash-unanswered",
+            Ending::CallerUnproven => "caller-unproven",
             Ending::FlashUnproven => "flash-unproven",
             Ending::TransferRefused => "transfer-refused",
             Ending::NobodyCalled => "nobody-called",

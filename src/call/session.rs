@@ -437,6 +437,7 @@ impl Call {
                     | Transferred::Retrieved { .. }
                     | Transferred::FlashUnanswered
                     | Transferred::FlashUnproven
+                    | Transferred::CallerUnproven
                     | Transferred::Refused
             );
         self.result = Some(result.clone());

@@ -11,6 +11,8 @@ enum Timer {
     HangUp,
     /// A tone that only an exchange sends has lasted too long to be an accident.
     TonePersists,
+    /// A short loss of battery, and nobody has spoken since.
+    DisconnectSilent,
 }
 
 /// What to do while the call lasts.
@@ -40,6 +42,11 @@ pub struct Talk {
 /// moment, and a good call must never be dropped for it.
 const TONE_PERSISTS: Duration = Duration::from_millis(1500);
 
+/// Exchanges open the loop for 250 ms or more as a rule.
+const SURE_DISCONNECT: Duration = Duration::from_millis(250);
+/// In which somebody who is still there says something more.
+const SPEAKS_ON: Duration = Duration::from_secs(10);
+
 impl Talk {
     pub fn new(now: Time, plan: TalkPlan) -> Talk {
         let mut talk =
@@ -63,6 +70,10 @@ impl Talk {
             return self.end(ending);
         }
         match event {
+            // the low end of what exchanges use is also what a loose contact does: a voice after it says which it was
+            Event::ForwardDisconnect { open } if *open < SURE_DISCONNECT => {
+                self.timers.set(Timer::DisconnectSilent, now + SPEAKS_ON);
+            }
             Event::ForwardDisconnect { open } => {
                 let heard = format!("forward disconnect {} ms", open.as_millis());
                 self.far_end_gone(now, heard);
@@ -78,6 +89,9 @@ impl Talk {
                 self.timers.set(Timer::TonePersists, now + TONE_PERSISTS);
             }
             Event::Heard(Heard::ToneEnded { .. } | Heard::Speech { .. }) => {
+                if matches!(event, Event::Heard(Heard::Speech { .. })) {
+                    self.timers.stop(Timer::DisconnectSilent);
+                }
                 self.suspicious = None;
                 self.timers.stop(Timer::TonePersists);
             }
@@ -92,6 +106,7 @@ impl Talk {
                 // a tone of the exchange is on the line at this moment: let it prove itself, or go
                 Timer::HangUp if self.suspicious.is_some() => self.timers.set(Timer::HangUp, now + TONE_PERSISTS),
                 Timer::HangUp => self.end(Ending::Completed),
+                Timer::DisconnectSilent => self.far_end_gone(now, "forward disconnect, then silence".into()),
                 Timer::TonePersists => {
                     let tone = self.suspicious.map_or("tone", ToneKind::name);
                     self.far_end_gone(now, format!("{tone} tone"));

@@ -87,6 +87,8 @@ pub enum Transferred {
     Unproven { target: usize },
     /// Nobody took it: the caller is with us again.
     CallerBack { evidence: Evidence },
+    /// Nobody took it; we took the way back, no tone came, and nobody has spoken.
+    CallerUnproven,
     /// The exchange did not take any flash; the call was never touched.
     FlashUnanswered,
     /// No flash brought a recall tone, and since then nobody has spoken: the caller may be there, or on a silent hold.
@@ -116,6 +118,7 @@ impl Transferred {
             Transferred::Unproven { .. } => Ending::TransferUnproven,
             Transferred::CallerBack { .. } => Ending::TransferFailed,
             Transferred::FlashUnanswered => Ending::FlashUnanswered,
+            Transferred::CallerUnproven => Ending::CallerUnproven,
             Transferred::FlashUnproven => Ending::FlashUnproven,
             Transferred::CallerGone => Ending::FarHangUp,
             Transferred::PartyLost => Ending::PartyLost,
@@ -228,6 +231,8 @@ pub struct Transfer {
     caller_here: bool,
     /// A tone came before the recall code was sent: the exchange was ready for it.
     tone_before_code: bool,
+    /// The last way back was silent, and a silent register would have been as silent.
+    unproven: bool,
     /// A completion whose outcome the exchange did not make clear: the way back tells whether it was taken.
     in_doubt: bool,
     /// Flashes brought no recall tone and nobody spoke since: is the caller there, or on a hold that gave no tone?
@@ -269,6 +274,7 @@ impl Transfer {
             speech: false,
             caller_here: true,
             tone_before_code: false,
+            unproven: false,
             in_doubt: false,
             silent_hold: false,
             aborted: false,

@@ -20,6 +20,7 @@ fn manners() -> Manners {
         flash_widths: vec![Duration::from_millis(600), Duration::from_millis(850), Duration::from_millis(450)],
         back: "R".into(),
         complete: Completion::HangUp,
+        complete_is_known: true,
         join: Some("R".into()),
         while_ringing: true,
         dial_tone_wait: Duration::from_secs(5),

@@ -62,7 +62,8 @@ pub struct Moving {
     /// Play this to a target who answered - a WAV file, or words to be spoken -, who accepts with 1 or refuses with 2
     #[arg(long, value_name = "TEXT|FILE", requires = "transfer_to")]
     pub brief: Option<String>,
-    /// After a failed transfer stay with the caller for so long
+    /// After a failed transfer stay with the caller for so long, then hang up; 30s when not given, and with --detach
+    /// until somebody acts on the call
     #[arg(long, value_name = "DUR", value_parser = duration::parse)]
     pub stay: Option<Duration>,
 }

@@ -26,6 +26,7 @@ use serde_json::Value;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -71,7 +72,7 @@ pub fn run(global: &Global, config: Config, named: Named, wish: Wish) -> Result<
         style,
         journal: global.journal.as_ref().map(|p| create_journal(p)).transpose()?,
         recording: wish.record.as_deref().map(Recording::create).transpose()?,
-        progress: Progress::new(style.wants_progress()),
+        progress: Progress::new(style.wants_progress() && !is_detached()),
         calls: start_call_log(&config, &named, &wish),
         events: events.clone(),
         looked: 0,
@@ -83,6 +84,9 @@ pub fn run(global: &Global, config: Config, named: Named, wish: Wish) -> Result<
     let manners = named.manners();
     let mut owner = Owner::new(named.name.clone(), port, line, wish.plan, manners, &mut witness, &INTERRUPTED);
     owner.give_up_after(global.timeout);
+    if is_detached() {
+        owner.outlive_the_script();
+    }
     let server = match &lock {
         Some(lock) => {
             let (ask, asks) = mpsc::channel();
@@ -101,6 +105,11 @@ pub fn run(global: &Global, config: Config, named: Named, wish: Wish) -> Result<
     if told.is_none() {
         super::told(style.answer(&witness.document(&report), || (wish.lines)(&report)))?;
     }
+    if style.quiet && !style.json && report.ending.exit() != Exit::Done {
+        // quiet is for success: a cron mail without a reason helps nobody
+        let reason = format!("tipring: {}: {} (exit {})", named.name, report.ending, report.ending.exit().code());
+        let _ = writeln!(io::stderr(), "{}", printable(&reason));
+    }
     Ok(report.ending.exit())
 }
 
@@ -116,13 +125,7 @@ fn resolver(config: Config, named: &Named) -> crate::owner::Resolve {
         };
         Ok(match ask {
             Ask::Status | Ask::HangUp => Request::HangUp,
-            Ask::Flash { ms } => {
-                if let Some(ms) = ms.filter(|ms| !(20..=2000).contains(ms)) {
-                    let why = format!("{ms} ms is outside 20..=2000 ms");
-                    return Err(Error::new(Exit::Usage, "cannot flash", why, "longer than that is a hang-up"));
-                }
-                Request::Flash(ms.map(Duration::from_millis))
-            }
+            Ask::Flash { ms } => Request::Flash(ms.map(Duration::from_millis)),
             Ask::Dtmf { digits } => Request::Dtmf(digits.parse::<DialString>().map_err(|e| {
                 Error::new(Exit::Usage, "cannot send these digits", e.to_string(), "give digits, * and #")
             })?),
@@ -160,8 +163,12 @@ fn start_call_log(config: &Config, named: &Named, wish: &Wish) -> CallLog {
     CallLog::start(Surroundings::of_this_process(config.state_dir.as_deref()), new)
 }
 
-fn create_journal(path: &std::path::Path) -> Result<io::BufWriter<File>, Error> {
-    File::create(path).map(io::BufWriter::new).map_err(|e| {
+/// Every line is written at once: what a killed process had seen is what is wanted most. An older journal is never cut.
+fn create_journal(path: &std::path::Path) -> Result<io::LineWriter<File>, Error> {
+    // without O_NONBLOCK a pipe that nobody reads would keep us in open(2)
+    let flags = nix::fcntl::OFlag::O_NONBLOCK.bits();
+    let open = File::options().append(true).create(true).custom_flags(flags).open(path);
+    open.map(io::LineWriter::new).map_err(|e| {
         let shown = printable(&path.to_string_lossy());
         Error::new(
             Exit::Config,
@@ -175,7 +182,7 @@ fn create_journal(path: &std::path::Path) -> Result<io::BufWriter<File>, Error> 
 /// Where the call is seen: live lines, the journal file, the recording, other processes' `watch`.
 struct Live<'a> {
     style: Style,
-    journal: Option<io::BufWriter<File>>,
+    journal: Option<io::LineWriter<File>>,
     calls: CallLog,
     recording: Option<Recording>,
     progress: Progress,
@@ -258,7 +265,13 @@ impl Witness for Live<'_> {
         if self.detached {
             self.told = Some(());
             let mut out = io::stdout().lock();
-            writeln!(out, "{}", self.document(report))?;
+            let mut document = self.document(report);
+            if report.ending == crate::call::Ending::Completed {
+                // the call is up, and has no ending yet
+                document["outcome"] = "in-call".into();
+                document["q850"] = Value::Null;
+            }
+            writeln!(out, "{document}")?;
             out.flush()?;
             drop(out);
             // from here on nobody reads us; whoever waits for the end of our starter's output must not wait for us
@@ -339,6 +352,14 @@ fn detach(global: &Global, named: &Named) -> Result<Exit, Error> {
         Error::new(Exit::Failed, "cannot leave a line owner behind", why.to_string(), "run it without --detach")
     };
     catch_signals();
+    if named.lock_name().is_none() {
+        return Err(Error::new(
+            Exit::Usage,
+            format!("cannot leave {} to a process of its own", named.name),
+            "on the virtual clock it lives inside one command, and nobody could reach it",
+            "leave out clock=virtual, or --detach",
+        ));
+    }
     let exe = std::env::current_exe().map_err(fail)?;
     let mut child = Command::new(exe)
         .args(std::env::args_os().skip(1))
@@ -356,8 +377,10 @@ fn detach(global: &Global, named: &Named) -> Result<Exit, Error> {
     match serde_json::from_str::<Value>(&line) {
         Ok(document) => {
             let exit = document["exit"].as_u64().and_then(|c| u8::try_from(c).ok()).and_then(Exit::from_code);
-            let text =
-                format!("{}: {} (owner: pid {})", named.name, document["outcome"].as_str().unwrap_or("?"), child.id());
+            let mut document = document;
+            document["owner_pid"] = child.id().into();
+            let outcome = document["outcome"].as_str().unwrap_or("?");
+            let text = format!("{}: {outcome} (owner: pid {})", named.name, child.id());
             super::told(style.answer(&document, || vec![text]))?;
             Ok(exit.unwrap_or(Exit::Failed))
         }
@@ -370,9 +393,18 @@ fn detach(global: &Global, named: &Named) -> Result<Exit, Error> {
     }
 }
 
-/// A detached owner leaves its starter's session, so that closing the terminal does not end the call.
+/// A detached owner leaves its starter's session, so that closing the terminal does not end the call, and lets go of what
+/// it inherited: a lock or a pipe of the script that started it must not live as long as the call. Called before anything
+/// of our own is open.
 pub fn leave_session_when_detached() {
-    if is_detached() {
-        let _ = nix::unistd::setsid();
+    if !is_detached() {
+        return;
+    }
+    let _ = nix::unistd::setsid();
+    let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let numbers: Vec<i32> = open.filter_map(|e| e.file_name().to_str()?.parse().ok()).filter(|fd| *fd > 2).collect();
+    for fd in numbers {
+        // the listing's own is gone by now: an error says so, and nothing else
+        let _ = nix::unistd::close(fd);
     }
 }

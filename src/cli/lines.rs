@@ -64,7 +64,7 @@ fn simulated(name: Option<&str>, port: &str) -> Value {
 fn table(rows: &[Value]) -> Vec<String> {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
-    table.set_header(["LINE", "NAME", "KIND", "STATE", "DETAIL"]);
+    table.set_header(["LINE", "NAME", "KIND", "STATE", "BATTERY", "DETAIL"]);
     let text = |v: &Value| v.as_str().map_or_else(|| "-".to_string(), crate::error::printable);
     for row in rows {
         let battery =
@@ -72,6 +72,7 @@ fn table(rows: &[Value]) -> Vec<String> {
         let mut detail = text(&row["detail"]);
         for (key, word) in [("holder", "held by"), ("help", "help:")] {
             if let Some(more) = row[key].as_str() {
+                let more = more.strip_prefix(word).unwrap_or(more).trim_start();
                 detail = format!("{detail}; {word} {}", crate::error::printable(more));
             }
         }

@@ -62,10 +62,10 @@ pub struct Global {
     /// Wait this long for a line that another process holds
     #[arg(long, global = true, value_name = "DUR", value_parser = duration::parse)]
     pub wait: Option<Duration>,
-    /// Give up after this long, whatever is going on (exit 75)
+    /// Give up after this long, whatever is going on (exit 75; `watch` ends well)
     #[arg(long, global = true, value_name = "DUR", value_parser = duration::parse)]
     pub timeout: Option<Duration>,
-    /// Write every event of the call to this file, one line each; numbers and names are masked
+    /// Append every event of the call to this file, one line each; numbers and names of callers are masked
     #[arg(long, global = true, value_name = "FILE")]
     pub journal: Option<PathBuf>,
 }
@@ -130,6 +130,15 @@ pub fn main() -> Exit {
             };
         }
     };
+    let mut cli = cli;
+    // a variable that is set to nothing is not set
+    let unset = |name: &str| std::env::var_os(name).is_some_and(|v| v.is_empty());
+    if unset("TIPRING_LINE") {
+        cli.global.line = cli.global.line.filter(|l| !l.is_empty());
+    }
+    if unset("TIPRING_CONFIG") {
+        cli.global.config = cli.global.config.filter(|c| !c.as_os_str().is_empty());
+    }
     let style = cli.global.style();
     shell::start_log(style);
     match run(cli) {

@@ -105,6 +105,9 @@ impl Named {
 /// The facts: embedded, with the user's own laid over them.
 pub fn facts(config: &Config) -> Result<&'static Facts, Error> {
     let Some(path) = &config.facts else { return Ok(Facts::embedded()) };
+    // beside the configuration that names it: a cron job has another directory than who wrote it
+    let beside = config.path.as_deref().and_then(|c| c.parent()).unwrap_or(std::path::Path::new(""));
+    let path = &beside.join(path);
     let shown = printable(&path.to_string_lossy());
     let text = crate::input::text(path).map_err(|e| {
         Error::new(

@@ -27,6 +27,9 @@ pub fn call(schema: &str, line: &str, report: &CallReport) -> Value {
             "warm": transfer.warm,
             "proof": transfer.proof,
         });
+        if let Some(assumes) = &transfer.assumes {
+            document["transfer"]["assumes"] = assumes.as_str().into();
+        }
     }
     document["steps"] = json!(report.steps);
     document

@@ -122,6 +122,9 @@ pub struct TransferReport {
     /// What proves it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub proof: Vec<String>,
+    /// What a completed transfer rests on that was not heard: what hanging up does on this line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assumes: Option<String>,
     pub steps: Vec<Step>,
 }
 
@@ -169,10 +172,12 @@ impl Ask {
                 check_targets("cannot bring them together", target.as_slice())?;
                 check_no_answer(*no_answer_after_ms)
             }
-            Ask::Flash { ms: Some(ms) } if (1..=FLASH_MS_MAX).contains(ms) => Ok(()),
+            Ask::Flash { ms: Some(ms) } if (FLASH_MS_MIN..=FLASH_MS_MAX).contains(ms) => Ok(()),
             Ask::Flash { ms: Some(ms) } => refuse(
                 format!("cannot flash for {ms} ms"),
-                format!("a flash is 1 to {FLASH_MS_MAX} ms; a longer break is a hang-up to every exchange"),
+                format!(
+                    "a flash is {FLASH_MS_MIN} to {FLASH_MS_MAX} ms; a longer break is a hang-up to every exchange"
+                ),
                 "leave the width out: the line's country decides",
             ),
             Ask::Dtmf { digits } => match dialable(digits) {
@@ -244,7 +249,9 @@ pub fn unpack_brief(text: &str) -> Result<Arc<[i16]>, Error> {
 /// Nobody listens for longer before he may press a key.
 pub const BRIEF_MAX: usize = 60 * 8000;
 /// No exchange's recall window reaches this far.
-const FLASH_MS_MAX: u64 = 5_000;
+const FLASH_MS_MAX: u64 = 2_000;
+/// The shortest break that any driver makes.
+const FLASH_MS_MIN: u64 = 20;
 const TARGETS_MAX: usize = 32;
 const NO_ANSWER_MS_MAX: u64 = 3_600_000;
 

@@ -53,36 +53,44 @@ fn decode(input: impl io::Read) -> Result<Arc<[i16]>, String> {
     let samples = samples.map_err(|e| e.to_string())?;
     let channels = usize::from(spec.channels);
     let mono: Vec<f32> = samples.chunks_exact(channels).map(|c| c.iter().sum::<f32>() / channels as f32).collect();
-    let line = if spec.sample_rate == 8000 { mono } else { resample(&mono, f64::from(spec.sample_rate)) };
+    let line = if spec.sample_rate == 8000 { mono } else { resample(&mono, spec.sample_rate) };
     Ok(line.iter().map(|v| (v * 32768.0).clamp(-32768.0, 32767.0) as i16).collect())
 }
 
 /// To 8 kHz with a windowed sinc of 16 zero crossings on either side, cut off below the lower of the two rates' halves.
-fn resample(input: &[f32], from_hz: f64) -> Vec<f32> {
+/// The two rates meet again after so many samples, and so many kernels are all that there are: 80 from 44.1 kHz.
+fn resample(input: &[f32], from_hz: u32) -> Vec<f32> {
     const CROSSINGS: f64 = 16.0;
-    let ratio = from_hz / 8000.0;
+    let common = gcd(from_hz, 8000);
+    let (phases, step) = ((8000 / common) as usize, (from_hz / common) as usize);
+    let ratio = f64::from(from_hz) / 8000.0;
     let cut = 0.92 * (1.0 / ratio).min(1.0);
-    let reach = (CROSSINGS / cut).ceil();
-    let count = (input.len() as f64 / ratio) as usize;
-    let mut output = Vec::with_capacity(count);
-    for n in 0..count {
-        let centre = n as f64 * ratio;
-        let first = (centre - reach).ceil().max(0.0) as usize;
-        let last = ((centre + reach) as usize).min(input.len().saturating_sub(1));
-        let mut sum = 0.0;
-        for (i, sample) in input.iter().enumerate().take(last + 1).skip(first) {
-            let x = i as f64 - centre;
-            let sinc = if x.abs() < 1e-9 {
-                1.0
-            } else {
-                (std::f64::consts::PI * x * cut).sin() / (std::f64::consts::PI * x * cut)
-            };
-            let window = 0.5 + 0.5 * (std::f64::consts::PI * x / (reach + 1.0)).cos();
-            sum += f64::from(*sample) * sinc * window * cut;
-        }
-        output.push(sum as f32);
-    }
-    output
+    let reach = (CROSSINGS / cut).ceil() as usize;
+    let kernel = |phase: usize| -> Vec<f32> {
+        let fraction = phase as f64 / phases as f64;
+        let taps = (0..=2 * reach + 1).map(|i| i as f64 - reach as f64 - fraction);
+        taps.map(|x| {
+            let angle = std::f64::consts::PI * x * cut;
+            let sinc = if angle.abs() < 1e-9 { 1.0 } else { angle.sin() / angle };
+            let edge = (x / (reach as f64 + 1.0)).clamp(-1.0, 1.0);
+            (sinc * (0.5 + 0.5 * (std::f64::consts::PI * edge).cos()) * cut) as f32
+        })
+        .collect()
+    };
+    let kernels: Vec<Vec<f32>> = (0..phases).map(kernel).collect();
+    let count = (input.len() as u64 * u64::from(8000 / common) / u64::from(from_hz / common)) as usize;
+    let output = (0..count).map(|n| {
+        let (centre, phase) = (n * step / phases, n * step % phases);
+        let first = centre as i64 - reach as i64;
+        let skip = usize::try_from(-first).unwrap_or(0);
+        let from = usize::try_from(first).unwrap_or(0).min(input.len());
+        kernels[phase].iter().skip(skip).zip(&input[from..]).map(|(k, s)| k * s).sum()
+    });
+    output.collect()
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// A recording in the making. It is written beside its name and takes the name when it is whole.
@@ -90,7 +98,11 @@ pub struct Recording {
     writer: Option<WavWriter<BufWriter<File>>>,
     partial: PathBuf,
     path: PathBuf,
+    frames: u64,
 }
+
+/// Frames of 20 ms: a second.
+const FLUSH_EVERY: u64 = 50;
 
 impl Recording {
     pub fn create(path: &Path) -> Result<Recording, Error> {
@@ -104,11 +116,13 @@ impl Recording {
                 "name a file of its own",
             ));
         }
+        // a name of this process, and nobody else's: a link or a pipe that waits under it is not followed
         let mut partial = path.as_os_str().to_owned();
-        partial.push(".part");
+        partial.push(format!(".{}.part", std::process::id()));
         let partial = PathBuf::from(partial);
         let spec = WavSpec { channels: 2, sample_rate: 8000, bits_per_sample: 16, sample_format: SampleFormat::Int };
-        let writer = WavWriter::create(&partial, spec).map_err(|e| {
+        let opened = File::options().write(true).create_new(true).open(&partial).map_err(hound::Error::IoError);
+        let writer = opened.and_then(|file| WavWriter::new(BufWriter::new(file), spec)).map_err(|e| {
             let shown = printable(&path.to_string_lossy());
             Error::new(
                 Exit::Config,
@@ -117,14 +131,19 @@ impl Recording {
                 "name a file that can be written",
             )
         })?;
-        Ok(Recording { writer: Some(writer), partial, path: path.to_path_buf() })
+        Ok(Recording { writer: Some(writer), partial, path: path.to_path_buf(), frames: 0 })
     }
 
     /// Heard to the left, sent to the right. When the disk is full the recording ends; the call goes on.
     pub fn write(&mut self, heard: &Frame, sent: &Frame) {
         let Some(writer) = &mut self.writer else { return };
         let pairs = heard.0.iter().zip(&sent.0);
-        let result = pairs.flat_map(|(h, s)| [*h, *s]).try_for_each(|v| writer.write_sample(v));
+        let mut result = pairs.flat_map(|(h, s)| [*h, *s]).try_for_each(|v| writer.write_sample(v));
+        self.frames += 1;
+        if result.is_ok() && self.frames.is_multiple_of(FLUSH_EVERY) {
+            // with its lengths in the header, so that what a killed process leaves can be played
+            result = writer.flush();
+        }
         if let Err(e) = result {
             tracing::warn!("recording stopped: {e}");
             self.finish();

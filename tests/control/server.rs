@@ -40,6 +40,7 @@ fn report() -> Answer {
         exit: 20,
         warm: true,
         target: None,
+        assumes: None,
         proof: vec!["talking to 5551234 again".into()],
         steps: vec![Step::new(Time::ms(9_000), "flash").ms(500).heard("recall-dial")],
     })

@@ -7,7 +7,7 @@ use crate::event::{Event, Heard, ToneKind};
 use std::time::Duration;
 
 /// Somebody who was left alone on hold says something within this time, or never.
-const SPEAKS: Duration = Duration::from_secs(6);
+const SPEAKS: Duration = Duration::from_secs(9);
 /// So often the same tone answers the way back before a doubtful completion counts as done.
 const RELEASED_ATTEMPTS: u32 = 2;
 
@@ -34,7 +34,7 @@ impl Transfer {
         self.strange_tone = false;
         self.timers.stop_all();
         // after ringback a silence may be its pause, not the caller's
-        let listen = if self.silent_hold || self.in_doubt {
+        let listen = if self.silent_hold || self.in_doubt || self.code(Why::Back).is_some() {
             SPEAKS
         } else if self.last_heard == Some(ToneKind::Ringback) {
             self.manners.ringback_gap + Duration::from_millis(2500)
@@ -93,8 +93,10 @@ impl Transfer {
         if self.silent_hold {
             return self.end(Transferred::FlashUnanswered);
         }
+        // a register that has taken our digit is as silent as a caller who holds his breath
+        self.unproven = evidence == Evidence::NoTone && self.code(Why::Back).is_some();
         if self.aborted {
-            return self.end(Transferred::CallerBack { evidence });
+            return self.nobody_took_it(evidence);
         }
         if self.plan.goal == Goal::Hold {
             return self.end(Transferred::Retrieved { evidence });
@@ -110,7 +112,14 @@ impl Transfer {
         if self.target < self.plan.targets.len() {
             self.settle(now, Why::Consult);
         } else {
-            self.end(Transferred::CallerBack { evidence });
+            self.nobody_took_it(evidence);
         }
+    }
+
+    fn nobody_took_it(&mut self, evidence: Evidence) {
+        self.end(match self.unproven {
+            true => Transferred::CallerUnproven,
+            false => Transferred::CallerBack { evidence },
+        });
     }
 }
