@@ -2,10 +2,13 @@
 //!
 //! Everything is generated from seeds, or read from Debian's packages of recorded speech and music. Prints Markdown.
 
+mod caller_id;
 mod corpus;
 mod dtmf;
+mod fax;
 mod peers;
 mod report;
+mod tones;
 
 use report::Report;
 
@@ -27,9 +30,32 @@ fn main() {
         dtmf::talk_off(&mut report, &format!("speech ({hours:.1} h recorded, varied)"), &speech, if quick { 1 } else { 5 });
         dtmf::talk_off(&mut report, "music", &music, 1);
     }
+    if wants("tones") {
+        tones::progress(&mut report, if quick { 1 } else { 3 });
+        tones::others(&mut report, 1);
+        tones::busy_or_reorder(&mut report);
+    }
+    if wants("false-tones") {
+        let limit = if quick { 0.5 } else { 4.0 };
+        report.table("False tones per hour", &["in", "heard (five countries)", "tipring", "spandsp", "tipring: single tones, described"]);
+        tones::false_tones(&mut report, "speech", "≤ 0.5", &corpus::speech(limit));
+        tones::false_tones(&mut report, "music", "≤ 5", &corpus::music(limit));
+    }
+    if wants("answer") {
+        tones::answers(&mut report, &corpus::speech(0.5), if quick { 3 } else { 12 });
+    }
+    if wants("fax") {
+        fax::hits(&mut report, if quick { 20 } else { 100 });
+    }
+    if wants("caller-id") {
+        caller_id::hits(&mut report, if quick { 6 } else { 40 }, if quick { 1 } else { 5 });
+        caller_id::wrong_sums(&mut report, if quick { 20 } else { 100 });
+    }
     if wants("speed") {
         report.table("Speed: times real time on one core", &["what", "tipring", "peers", "aim"]);
         dtmf::speed(&mut report);
+        caller_id::speed(&mut report);
+        tones::speed(&mut report, &corpus::speech(0.2));
     }
     report.print();
 }
