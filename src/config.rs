@@ -114,8 +114,7 @@ struct File {
 struct LineTable {
     port: Spanned<String>,
     country: Option<Spanned<String>>,
-    #[serde(default)]
-    flash_ms: Vec<Spanned<u64>>,
+    flash_ms: Option<Spanned<Vec<Spanned<u64>>>>,
     #[serde(default)]
     transfer: TransferTable,
     dial: Option<DialMethod>,
@@ -153,7 +152,7 @@ impl Config {
             },
         };
         let shown = printable(&path.to_string_lossy());
-        let text = std::fs::read_to_string(&path).map_err(|e| {
+        let text = crate::input::text(&path).map_err(|e| {
             let next =
                 if must_exist { "name a readable file with --config, or leave it out" } else { "make it readable" };
             Error::new(Exit::Config, format!("cannot read the configuration {shown}"), e.to_string(), next)
@@ -249,9 +248,17 @@ impl LineTable {
         if let Some(country) = &self.country {
             check_country(country, mistakes);
         }
+        if let Some(widths) = self.flash_ms.as_ref().filter(|w| w.get_ref().is_empty()) {
+            mistakes.push(Mistake {
+                span: widths.span(),
+                message: "no hook-flash time is given".into(),
+                label: "name one or more in ms, or leave the key out for the country's".into(),
+            });
+        }
         let flash = self
             .flash_ms
             .iter()
+            .flat_map(|widths| widths.get_ref())
             .filter(|ms| {
                 within(ms, *ms.get_ref() as f64, 50.0..=1500.0, "hook-flash time out of range", "ms", mistakes)
             })

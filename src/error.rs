@@ -72,6 +72,11 @@ impl Exit {
         Exit::ALL.into_iter().find(|e| e.code() == code)
     }
 
+    /// Promised for commands that are not there yet: carrier forwarding.
+    pub fn is_reserved(self) -> bool {
+        matches!(self, Exit::ForwardRefused | Exit::ForwardDiffers)
+    }
+
     /// One phrase, for `--help`, man pages and reports.
     pub fn meaning(self) -> &'static str {
         match self {
@@ -92,7 +97,7 @@ impl Exit {
             Exit::NoFlashAnswer => "the exchange did not answer the flash",
             Exit::ForwardRefused => "forwarding refused by the carrier",
             Exit::Unknown => "outcome unknown: dialled, not proven",
-            Exit::Denied => "denied by policy",
+            Exit::Denied => "denied by policy, or because leaving would drop both parties",
             Exit::ForwardDiffers => "forwarding is not in the state asked about",
             Exit::Bug => "our bug",
             Exit::StillBusy => "still busy after --wait or --timeout",

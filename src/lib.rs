@@ -19,6 +19,7 @@ pub mod duration;
 pub mod error;
 pub mod event;
 pub mod facts;
+pub mod input;
 pub mod number;
 pub mod record;
 

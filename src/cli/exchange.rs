@@ -11,6 +11,7 @@ use crate::driver::sim::scenario::Scenario;
 use crate::error::{Error, Exit, printable};
 use crate::record::Record;
 use clap::{Args, Subcommand};
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -130,7 +131,7 @@ fn follow(global: &Global, told: &mpsc::Receiver<Told>, interrupted: &impl Fn() 
                 }
             }
             Ok(Err(e)) => {
-                eprintln!("{e}");
+                let _ = writeln!(std::io::stderr(), "{e}");
                 failed = Some(e);
             }
             Err(mpsc::RecvTimeoutError::Timeout) => {}

@@ -29,8 +29,17 @@ fn page(command: &clap::Command, examples: &[(&str, &str)]) -> String {
     // writing to memory does not fail
     let _ = man.render(&mut text);
     let mut more = Roff::new();
+    if command.get_name() == "tipring" {
+        more.control("SH", ["PORTS"]);
+        more.text([roman("A line is a name from tipring.toml(5), or a port:")]);
+        for (port, what) in PORTS {
+            more.control("TP", []);
+            more.text([bold(*port)]);
+            more.text([roman(*what)]);
+        }
+    }
     more.control("SH", ["EXIT STATUS"]);
-    for exit in Exit::ALL {
+    for exit in Exit::ALL.into_iter().filter(|e| !e.is_reserved()) {
         more.control("TP", []);
         more.text([bold(exit.code().to_string())]);
         more.text([roman(exit.meaning())]);
@@ -48,6 +57,22 @@ fn page(command: &clap::Command, examples: &[(&str, &str)]) -> String {
     let _ = more.to_writer(&mut text);
     String::from_utf8_lossy(&text).into_owned()
 }
+
+/// How ports are written.
+const PORTS: &[(&str, &str)] = &[
+    ("dahdi/N", "Channel N of a DAHDI card, as the kernel numbers them: tipring lines lists them."),
+    (
+        "sim/CC",
+        "A simulated exchange of the country CC: sim/us, sim/gb, ... Its subscribers 5550100 to 5550115 are the same in \
+         each country: one answers, one is busy, one never answers, and so on.",
+    ),
+    (
+        "sim/CC?NAME=VALUE&NAME=VALUE",
+        "The same with options: seed=N (same seed, same run), scenario=NAME or scenario=FILE (what happens on the line; \
+         see tipring.toml(5)), clock=virtual (as fast as the machine can) or clock=real, speed=N (N times real time). \
+         Quote it for the shell.",
+    ),
+];
 
 /// Worked examples: a test runs each of those that need no hardware.
 pub const EXAMPLES: &[(&str, &str)] = &[

@@ -109,8 +109,12 @@ pub fn main() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
-            let _ = e.print();
-            return if e.use_stderr() { Exit::Usage } else { Exit::Done };
+            let printed = e.print();
+            return match printed {
+                _ if e.use_stderr() => Exit::Usage,
+                Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Exit::Failed,
+                _ => Exit::Done,
+            };
         }
     };
     let style = cli.global.style();

@@ -67,10 +67,13 @@ impl Named {
     /// The name under which the line is locked and its owner found: the port, however it was named. A simulated line
     /// on the virtual clock lives inside one process and is shared with nobody.
     pub fn lock_name(&self) -> Option<String> {
-        match &self.selector {
-            Selector::Sim { query, .. } if query.iter().any(|(k, v)| k == "clock" && v == "virtual") => None,
-            selector => Some(selector.to_string()),
-        }
+        (!self.is_on_virtual_clock()).then(|| self.selector.to_string())
+    }
+
+    /// Whether time on this line runs as fast as it can.
+    pub fn is_on_virtual_clock(&self) -> bool {
+        let Selector::Sim { query, .. } = &self.selector else { return false };
+        query.iter().any(|(k, v)| k == "clock" && v == "virtual")
     }
 
     /// Takes the lock and opens the port.
@@ -103,7 +106,7 @@ impl Named {
 pub fn facts(config: &Config) -> Result<&'static Facts, Error> {
     let Some(path) = &config.facts else { return Ok(Facts::embedded()) };
     let shown = printable(&path.to_string_lossy());
-    let text = std::fs::read_to_string(path).map_err(|e| {
+    let text = crate::input::text(path).map_err(|e| {
         Error::new(
             Exit::Config,
             format!("cannot read the facts {shown}"),

@@ -26,6 +26,8 @@ pub fn start_log(style: Style) {
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .without_time()
+        // its own complaint about a closed stderr would be a panic
+        .log_internal_errors(false)
         .try_init();
 }
 

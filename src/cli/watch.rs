@@ -43,6 +43,14 @@ fn watch_owner(global: &Global, name: &str) -> Result<Exit, Error> {
 
 fn watch_port(global: &Global, named: &Named) -> Result<Exit, Error> {
     let interrupted = super::hold_line::interrupted();
+    if named.is_on_virtual_clock() && global.timeout.is_none() {
+        return Err(Error::new(
+            Exit::Usage,
+            format!("cannot watch {}", named.name),
+            "its clock runs as fast as it can, and nothing ends it",
+            "say how long with --timeout, or leave out clock=virtual",
+        ));
+    }
     let (mut port, _lock) = named.open(global, "watch")?;
     let mut line = Line::new(port.kind(), port.capabilities(), named.country.clone(), port.now());
     let end = global.timeout.map(|t| port.now() + t);

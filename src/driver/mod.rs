@@ -116,7 +116,7 @@ pub enum Selector {
 
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 pub enum SelectorError {
-    #[error("`{0}` is not a port: ports are called dahdi/N, modem/ID or sim/COUNTRY")]
+    #[error("`{0}` is not a port: ports are called dahdi/N or sim/COUNTRY")]
     Unknown(String),
     #[error("`{0}` is not a channel number: DAHDI channels are numbered from 1")]
     BadChannel(String),
@@ -238,7 +238,7 @@ impl PortError {
             }
             PortError::Io { .. } => (Exit::Port, "look at `dmesg` for the driver's own words".into()),
             PortError::BadOption(_) | PortError::Scenario(_) => {
-                (Exit::Usage, "see `tipring help lines` for how ports are written".into())
+                (Exit::Usage, "see PORTS in tipring(1) for how ports and their options are written".into())
             }
         };
         Error::new(exit, what, why, next)

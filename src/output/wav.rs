@@ -18,7 +18,7 @@ pub fn read(path: &Path) -> Result<Arc<[i16]>, Error> {
         let next = "give a whole WAV file: 8 to 32 bits or float, at most an hour";
         Error::new(Exit::Config, format!("cannot play {shown}"), why, next)
     };
-    let file = File::open(path).map_err(|e| fail(e.to_string()))?;
+    let file = crate::input::open(path).map_err(|e| fail(e.to_string()))?;
     decode(io::BufReader::new(file)).map_err(fail)
 }
 

@@ -95,3 +95,56 @@ fn usage_errors_have_code_two() {
         assert_eq!(Tipring::start().run(args).code, Some(2), "{args:?}");
     }
 }
+
+#[test]
+fn files_that_never_end_or_never_begin_are_refused_at_once() {
+    let t = Tipring::start();
+    let fifo = t.path().join("fifo.toml");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    let fifo = fifo.to_string_lossy().into_owned();
+    let facts = t.file("facts.toml", "facts = \"/dev/zero\"\n");
+    for path in ["/dev/zero", &fifo, "/"] {
+        let scenario = format!("sim/us?clock=virtual&scenario={path}");
+        one_error(t.run(&["--config", path, "--line", "sim/us", "dial", "1"]), 3, &["not an ordinary file"]);
+        one_error(t.run(&["--line", &scenario, "answer"]), 3, &["not an ordinary file"]);
+        let play = ["--line", "sim/us?clock=virtual", "dial", "5550100", "--play", path];
+        one_error(t.run(&play), 3, &["not an ordinary file"]);
+    }
+    one_error(t.run(&["--config", &facts, "--line", "sim/us", "dial", "1"]), 3, &["not an ordinary file"]);
+}
+
+#[test]
+fn an_empty_list_of_flash_times_is_shown_where_it_stands() {
+    let t = Tipring::start();
+    let config = t.file("empty.toml", "[line.office]\nport = \"sim/us\"\nflash_ms = []\n");
+    one_error(t.run(&["--config", &config, "--line", "office", "dial", "1"]), 3, &["empty.toml:3:12"]);
+}
+
+#[test]
+fn watching_a_clock_that_nobody_can_follow_needs_an_end() {
+    let t = Tipring::start();
+    one_error(t.run(&["--line", "sim/us?clock=virtual", "watch"]), 2, &["--timeout"]);
+    t.run(&["--line", "sim/us?clock=virtual", "--timeout", "5s", "watch"]).exits(0);
+}
+
+#[test]
+fn a_call_outlives_whoever_read_its_words() {
+    let t = Tipring::start();
+    let dial = ["-vv", "--line", "sim/us?clock=virtual", "dial", "5550101"];
+    // a full disk under stderr
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+    let status = t.command().args(dial).stdout(std::process::Stdio::null()).stderr(full).status();
+    assert_eq!(status.expect("tipring runs").code(), Some(10));
+    // a reader that went before the first word
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let status = t.command().args(dial).stdout(std::process::Stdio::null()).stderr(writer).status();
+    assert_eq!(status.expect("tipring runs").code(), Some(10));
+}
+
+#[test]
+fn help_that_cannot_be_written_is_not_success() {
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+    let status = Tipring::start().command().arg("--help").stdout(full).status();
+    assert_eq!(status.expect("tipring runs").code(), Some(1));
+}

@@ -247,7 +247,7 @@ impl Scenario {
                 "name one of them, or a file: ./my.toml",
             ));
         }
-        let text = std::fs::read_to_string(Path::new(name)).map_err(|e| {
+        let text = crate::input::text(Path::new(name)).map_err(|e| {
             Error::new(
                 Exit::Config,
                 format!("cannot read the scenario {name}"),

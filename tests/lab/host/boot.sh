@@ -23,10 +23,12 @@ since() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.3f", b - a }'; 
 # usage: wants NAME... - what the scenarios named need of ours: "tipring", "dahdi_lab"
 wants() { local n; for n; do header "$(scenario_file "$n")" needs | tr -s ', ' '\n'; done | sort -u | sed '/^$/d'; }
 
-# The executable that cargo reports for this build.
+# usage: cargo_executable NAME CARGO-ARGUMENTS... - the executable of that target. By its name: a build reports others
+# beside it, in any order.
 cargo_executable() {
+    local name=$1; shift
     (cd "$REPO" && nice cargo "$@" --message-format=json-render-diagnostics) |
-        sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1
+        sed -n "/\"target\":{[^}]*\"name\":\"$name\"/s/.*\"executable\":\"\([^\"]*\)\".*/\1/p" | tail -n 1
 }
 
 # Our binaries, their libraries and the scenarios, in an archive of their own: it is all that changes
@@ -38,8 +40,8 @@ pack_ours() {
     cp "$LAB"/scenarios/*.sh "$r/lab/scenarios/"
     for want in $(wants "$@"); do
         case $want in
-            tipring) path=${TIPRING_BIN:-$(cargo_executable build --bin tipring)};;
-            dahdi_lab) path=${TIPRING_DAHDI_LAB:-$(cargo_executable test --no-run --test dahdi_lab)};;
+            tipring) path=${TIPRING_BIN:-$(cargo_executable tipring build --bin tipring)};;
+            dahdi_lab) path=${TIPRING_DAHDI_LAB:-$(cargo_executable dahdi_lab test --no-run --test dahdi_lab)};;
             *) echo "lab: no scenario may need \"$want\"" >&2; return 1;;
         esac
         [ -x "$path" ] || { echo "lab: $want was not built" >&2; return 1; }
