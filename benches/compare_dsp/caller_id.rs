@@ -15,20 +15,89 @@ const NAMES: [&str; 6] = ["DOE JANE", "WIRELESS CALLER", "O'NEIL", "ACME INC", "
 struct Condition {
     name: &'static str,
     level_dbm0: (f32, f32),
+    digits: bool,
     spoil: fn(&mut Vec<i16>, &mut Dice, f32),
 }
 
 const CONDITIONS: [Condition; 10] = [
-    Condition { name: "−13.5 dBm0, clean", level_dbm0: (-13.5, -13.5), spoil: |_, _, _| {} },
-    Condition { name: "−36…−6 dBm0, noise 20 dB below", level_dbm0: (-36.0, -6.0), spoil: |s, d, l| add_noise(s, d.seed(), l - 20.0) },
-    Condition { name: "−35 dBm0, noise 12 dB below", level_dbm0: (-35.0, -35.0), spoil: |s, d, l| add_noise(s, d.seed(), l - 12.0) },
-    Condition { name: "noise 12 dB below, companded", level_dbm0: (-30.0, -10.0), spoil: |s, d, l| { add_noise(s, d.seed(), l - 12.0); compand(s, Law::Mu) } },
-    Condition { name: "twist 10 dB (cable), 20 dB SNR", level_dbm0: (-25.0, -12.0), spoil: |s, d, l| { corpus::tilt(s, 14.0); add_noise(s, d.seed(), l - 20.0) } },
-    Condition { name: "twist 10 dB, 15 dB SNR, −30 dBm0", level_dbm0: (-30.0, -30.0), spoil: |s, d, l| { corpus::tilt(s, 14.0); add_noise(s, d.seed(), l - 15.0) } },
-    Condition { name: "twist the other way, 20 dB SNR", level_dbm0: (-25.0, -12.0), spoil: |s, d, l| { rise(s); add_noise(s, d.seed(), l - 20.0) } },
-    Condition { name: "hum at −25 dBm0", level_dbm0: (-25.0, -12.0), spoil: |s, d, _| { add_hum(s, -25.0); add_noise(s, d.seed(), -55.0) } },
-    Condition { name: "ringing clipped the beginning", level_dbm0: (-20.0, -12.0), spoil: |s, d, _| { let n = 4000 + 1200 + d.below(600); s[..n].fill(0); add_sine(&mut s[..n], 20.0, 0.0, 0.0); add_noise(s, d.seed(), -50.0) } },
-    Condition { name: "clocks off by 1 %, companded", level_dbm0: (-25.0, -12.0), spoil: |s, d, _| { *s = corpus::at_speed(s, if d.below(2) == 0 { 1.01 } else { 0.99 }); compand(s, Law::A) } },
+    Condition { name: "−13.5 dBm0, clean", level_dbm0: (-13.5, -13.5), digits: true, spoil: |_, _, _| {} },
+    Condition {
+        name: "−36…−6 dBm0, noise 20 dB below",
+        level_dbm0: (-36.0, -6.0),
+        digits: true,
+        spoil: |s, d, l| add_noise(s, d.seed(), l - 20.0),
+    },
+    Condition {
+        name: "−35 dBm0, noise 12 dB below",
+        level_dbm0: (-35.0, -35.0),
+        digits: true,
+        spoil: |s, d, l| add_noise(s, d.seed(), l - 12.0),
+    },
+    Condition {
+        name: "noise 12 dB below, companded",
+        level_dbm0: (-30.0, -10.0),
+        digits: true,
+        spoil: |s, d, l| {
+            add_noise(s, d.seed(), l - 12.0);
+            compand(s, Law::Mu)
+        },
+    },
+    Condition {
+        name: "twist 10 dB (cable), 20 dB SNR",
+        level_dbm0: (-25.0, -12.0),
+        digits: true,
+        spoil: |s, d, l| {
+            corpus::tilt(s, 14.0);
+            add_noise(s, d.seed(), l - 20.0)
+        },
+    },
+    Condition {
+        name: "twist 10 dB, 15 dB SNR, −30 dBm0",
+        level_dbm0: (-30.0, -30.0),
+        digits: true,
+        spoil: |s, d, l| {
+            corpus::tilt(s, 14.0);
+            add_noise(s, d.seed(), l - 15.0)
+        },
+    },
+    Condition {
+        name: "twist the other way, 20 dB SNR",
+        level_dbm0: (-25.0, -12.0),
+        digits: false,
+        spoil: |s, d, l| {
+            rise(s);
+            add_noise(s, d.seed(), l - 20.0)
+        },
+    },
+    Condition {
+        name: "hum at −25 dBm0",
+        level_dbm0: (-25.0, -12.0),
+        digits: true,
+        spoil: |s, d, _| {
+            add_hum(s, -25.0);
+            add_noise(s, d.seed(), -55.0)
+        },
+    },
+    Condition {
+        name: "ringing clipped the beginning",
+        level_dbm0: (-20.0, -12.0),
+        digits: false,
+        spoil: |s, d, _| {
+            let n = 4000 + 1200 + d.below(600);
+            s[..n].fill(0);
+            add_sine(&mut s[..n], 20.0, 0.0, 0.0);
+            add_noise(s, d.seed(), -50.0)
+        },
+    },
+    Condition {
+        name: "clocks off by 1 %, companded",
+        level_dbm0: (-25.0, -12.0),
+        digits: true,
+        spoil: |s, d, _| {
+            *s = corpus::at_speed(s, if d.below(2) == 0 { 1.01 } else { 0.99 });
+            compand(s, Law::A)
+        },
+    },
 ];
 
 /// The high end is the louder one: some equalisers do that.
@@ -110,6 +179,10 @@ pub fn hits(report: &mut Report, times: usize, with_minimodem: usize) {
     for condition in &CONDITIONS {
         let mut here = [(0usize, 0usize); 3];
         for (_, layout, standard) in layouts() {
+            // what is cut off of digits is lost, and they may not be as crooked as data
+            if standard == "dtmf" && !condition.digits {
+                continue;
+            }
             let calls: Vec<(CallerId, Vec<i16>)> = (0..times)
                 .map(|_| {
                     let id = caller(&mut dice);
@@ -172,8 +245,18 @@ pub fn wrong_sums(report: &mut Report, times: usize) {
     let spandsp = peers::spandsp(&["cid", "class"], &clips).clips.iter().filter(|s| s.contains("02=")).count();
     let minimodem = peers::minimodem(&[], &clips).0.iter().filter(|b| b.windows(1).any(|w| w[0] == 0x02)).count();
     report.table("Messages with a wrong checksum, accepted", &["of", "tipring", "spandsp", "minimodem"]);
-    report.row(&[times.to_string(), format!("{mine} ({told} reported as garbled, with their bytes)"), spandsp.to_string(), minimodem.to_string()]);
-    report.figure("bad checksums accepted", "0", &mine.to_string(), &format!("{spandsp} (minimodem {minimodem} of {times})"));
+    report.row(&[
+        times.to_string(),
+        format!("{mine} ({told} reported as garbled, with their bytes)"),
+        spandsp.to_string(),
+        minimodem.to_string(),
+    ]);
+    report.figure(
+        "bad checksums accepted",
+        "0",
+        &mine.to_string(),
+        &format!("{spandsp} (minimodem {minimodem} of {times})"),
+    );
 }
 
 pub fn speed(report: &mut Report) {
@@ -193,5 +276,12 @@ pub fn speed(report: &mut Report) {
     let mine = peers::own_cpu_s() - before;
     let spandsp = peers::spandsp(&["cid", "class"], &clips).cpu_s;
     let minimodem = peers::minimodem(&[], &clips[..20]).1 * 5.0;
-    crate::speed_row(report, "caller ID, messages all the time (ours: FSK and digits)", "8,600×", seconds, mine, &[("spandsp", spandsp), ("minimodem", minimodem)]);
+    crate::speed_row(
+        report,
+        "caller ID, messages all the time (ours: FSK and digits)",
+        "8,600×",
+        seconds,
+        mine,
+        &[("spandsp", spandsp), ("minimodem", minimodem)],
+    );
 }

@@ -119,12 +119,19 @@ pub fn hours(recordings: &[Recording]) -> f32 {
 }
 
 /// Where Debian's packages put people who speak, and what in those places is no speech.
-const SPEECH: [&str; 2] = [
-    "/usr/share/asterisk/sounds",
-    "/usr/share/games/fillets-ng/sound",
-];
+const SPEECH: [&str; 2] = ["/usr/share/asterisk/sounds", "/usr/share/games/fillets-ng/sound"];
 const NO_SPEECH: [&str; 11] = [
-    "beep", "silence", "tone", "ascending", "descending", "ring", "/music", "dtmf", "/sp-", "confbridge-join", "confbridge-leave",
+    "beep",
+    "silence",
+    "tone",
+    "ascending",
+    "descending",
+    "ring",
+    "/music",
+    "dtmf",
+    "/sp-",
+    "confbridge-join",
+    "confbridge-leave",
 ];
 const MUSIC: [&str; 5] = [
     "/usr/share/asterisk/moh",

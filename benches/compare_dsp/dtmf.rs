@@ -4,8 +4,10 @@ use crate::corpus::{self, Dice, Recording, add_hum, add_noise, add_sine, compand
 use crate::peers;
 use crate::report::{Report, percent};
 use tipring::clock::Time;
+use tipring::dsp::Source;
 use tipring::dsp::dtmf::{HIGH_HZ, LOW_HZ, Receiver};
 use tipring::dsp::g711::Law;
+use tipring::dsp::voice::Speech;
 use tipring::event::Heard;
 
 const KEYS: [char; 16] = ['1', '2', '3', 'A', '4', '5', '6', 'B', '7', '8', '9', 'C', '*', '0', '#', 'D'];
@@ -128,28 +130,215 @@ fn noisy(dice: &mut Dice, mut c: Clip, snr_db: f32) -> Clip {
     c
 }
 
-const CONDITIONS: [Condition; 21] = [
-    Condition { name: "70 ms on, 70 off, −10 dBm0", make: |d| { let k = plain(d); clip(d, &k) } },
-    Condition { name: "40 ms on, 40 off", make: |d| { let mut k = plain(d); short(&mut k); clip(d, &k) } },
-    Condition { name: "frequencies to ±1.5 %", make: |d| { let mut k = plain(d); offset(d, &mut k, 0.015); clip(d, &k) } },
-    Condition { name: "twist −8…+4 dB", make: |d| { let mut k = plain(d); twist(d, &mut k); clip(d, &k) } },
-    Condition { name: "0…−25 dBm0", make: |d| { let mut k = plain(d); level(d, &mut k, -25.0, 0.0); clip(d, &k) } },
-    Condition { name: "−25…−40 dBm0", make: |d| { let mut k = plain(d); level(d, &mut k, -40.0, -25.0); clip(d, &k) } },
-    Condition { name: "all of these at random", make: |d| { let mut k = plain(d); offset(d, &mut k, 0.015); twist(d, &mut k); level(d, &mut k, -25.0, -2.0); short(&mut k); clip(d, &k) } },
-    Condition { name: "noise 20 dB below", make: |d| { let k = plain(d); let c = clip(d, &k); noisy(d, c, 20.0) } },
-    Condition { name: "noise 12 dB below", make: |d| { let k = plain(d); let c = clip(d, &k); noisy(d, c, 12.0) } },
-    Condition { name: "noise 12 dB below, 40 ms, ±1.5 %", make: |d| { let mut k = plain(d); offset(d, &mut k, 0.015); short(&mut k); let c = clip(d, &k); noisy(d, c, 12.0) } },
-    Condition { name: "over dial tone 350 + 440 Hz, −16 dBm0", make: |d| { let k = plain(d); let mut c = clip(d, &k); add_sine(&mut c.samples, 350.0, -16.0, 0.0); add_sine(&mut c.samples, 440.0, -16.0, 0.0); c } },
-    Condition { name: "over dial tone 425 Hz, −10 dBm0", make: |d| { let k = plain(d); let mut c = clip(d, &k); add_sine(&mut c.samples, 425.0, -10.0, 0.0); c } },
-    Condition { name: "hum at −20 dBm0", make: |d| { let k = plain(d); let mut c = clip(d, &k); add_hum(&mut c.samples, -20.0); c } },
-    Condition { name: "µ-law, at random", make: |d| { let mut k = plain(d); offset(d, &mut k, 0.015); twist(d, &mut k); level(d, &mut k, -30.0, -2.0); let mut c = clip(d, &k); compand(&mut c.samples, Law::Mu); c } },
-    Condition { name: "A-law, at random", make: |d| { let mut k = plain(d); offset(d, &mut k, 0.015); twist(d, &mut k); level(d, &mut k, -30.0, -2.0); let mut c = clip(d, &k); compand(&mut c.samples, Law::A); c } },
-    Condition { name: "a break of 10 ms in each", make: |d| { let k = plain(d); let mut c = clip(d, &k); let mid: Vec<usize> = c.began.iter().map(|b| b + 240).collect(); mid.iter().for_each(|m| c.samples[*m..m + 80].fill(0)); c } },
-    Condition { name: "one 10 ms block lost in each, anywhere", make: |d| { let k = plain(d); let mut c = clip(d, &k); let began = c.began.clone(); for b in began { let at = b + 80 * d.below(6); c.samples[at..at + 80].fill(0); } c } },
-    Condition { name: "5 % of 10 ms blocks lost, concealed", make: |d| { let k = plain(d); let mut c = clip(d, &k); corpus::lose(&mut c.samples, d, 0.05, true); c } },
-    Condition { name: "echo 16 dB below after 25 ms", make: |d| { let k = plain(d); let mut c = clip(d, &k); let dry = c.samples.clone(); for i in 200..dry.len() { c.samples[i] = (i32::from(c.samples[i]) + i32::from(dry[i - 200]) * 10 / 63).clamp(-32768, 32767) as i16; } c } },
-    Condition { name: "4 km of cable (8 dB tilt), 25 dB SNR", make: |d| { let k = plain(d); let mut c = clip(d, &k); corpus::tilt(&mut c.samples, 8.0); add_noise(&mut c.samples, d.seed(), -34.0); c } },
-    Condition { name: "level 3 dB over full scale, clipped", make: |d| { let mut k = plain(d); level(d, &mut k, -1.0, 1.0); clip(d, &k) } },
+const CONDITIONS: [Condition; 22] = [
+    Condition {
+        name: "70 ms on, 70 off, −10 dBm0",
+        make: |d| {
+            let k = plain(d);
+            clip(d, &k)
+        },
+    },
+    Condition {
+        name: "40 ms on, 40 off",
+        make: |d| {
+            let mut k = plain(d);
+            short(&mut k);
+            clip(d, &k)
+        },
+    },
+    Condition {
+        name: "frequencies to ±1.5 %",
+        make: |d| {
+            let mut k = plain(d);
+            offset(d, &mut k, 0.015);
+            clip(d, &k)
+        },
+    },
+    Condition {
+        name: "twist −8…+4 dB",
+        make: |d| {
+            let mut k = plain(d);
+            twist(d, &mut k);
+            clip(d, &k)
+        },
+    },
+    Condition {
+        name: "0…−25 dBm0",
+        make: |d| {
+            let mut k = plain(d);
+            level(d, &mut k, -25.0, 0.0);
+            clip(d, &k)
+        },
+    },
+    Condition {
+        name: "−25…−40 dBm0",
+        make: |d| {
+            let mut k = plain(d);
+            level(d, &mut k, -40.0, -25.0);
+            clip(d, &k)
+        },
+    },
+    Condition {
+        name: "all of these at random",
+        make: |d| {
+            let mut k = plain(d);
+            offset(d, &mut k, 0.015);
+            twist(d, &mut k);
+            level(d, &mut k, -25.0, -2.0);
+            short(&mut k);
+            clip(d, &k)
+        },
+    },
+    Condition {
+        name: "noise 20 dB below",
+        make: |d| {
+            let k = plain(d);
+            let c = clip(d, &k);
+            noisy(d, c, 20.0)
+        },
+    },
+    Condition {
+        name: "noise 12 dB below",
+        make: |d| {
+            let k = plain(d);
+            let c = clip(d, &k);
+            noisy(d, c, 12.0)
+        },
+    },
+    Condition {
+        name: "noise 12 dB below, 40 ms, ±1.5 %",
+        make: |d| {
+            let mut k = plain(d);
+            offset(d, &mut k, 0.015);
+            short(&mut k);
+            let c = clip(d, &k);
+            noisy(d, c, 12.0)
+        },
+    },
+    Condition {
+        name: "over dial tone 350 + 440 Hz, −16 dBm0",
+        make: |d| {
+            let k = plain(d);
+            let mut c = clip(d, &k);
+            add_sine(&mut c.samples, 350.0, -16.0, 0.0);
+            add_sine(&mut c.samples, 440.0, -16.0, 0.0);
+            c
+        },
+    },
+    Condition {
+        name: "over dial tone 425 Hz, −10 dBm0",
+        make: |d| {
+            let k = plain(d);
+            let mut c = clip(d, &k);
+            add_sine(&mut c.samples, 425.0, -10.0, 0.0);
+            c
+        },
+    },
+    Condition {
+        name: "hum at −20 dBm0",
+        make: |d| {
+            let k = plain(d);
+            let mut c = clip(d, &k);
+            add_hum(&mut c.samples, -20.0);
+            c
+        },
+    },
+    Condition {
+        name: "µ-law, at random",
+        make: |d| {
+            let mut k = plain(d);
+            offset(d, &mut k, 0.015);
+            twist(d, &mut k);
+            level(d, &mut k, -30.0, -2.0);
+            let mut c = clip(d, &k);
+            compand(&mut c.samples, Law::Mu);
+            c
+        },
+    },
+    Condition {
+        name: "A-law, at random",
+        make: |d| {
+            let mut k = plain(d);
+            offset(d, &mut k, 0.015);
+            twist(d, &mut k);
+            level(d, &mut k, -30.0, -2.0);
+            let mut c = clip(d, &k);
+            compand(&mut c.samples, Law::A);
+            c
+        },
+    },
+    Condition {
+        name: "a break of 10 ms in each",
+        make: |d| {
+            let k = plain(d);
+            let mut c = clip(d, &k);
+            let mid: Vec<usize> = c.began.iter().map(|b| b + 240).collect();
+            mid.iter().for_each(|m| c.samples[*m..m + 80].fill(0));
+            c
+        },
+    },
+    Condition {
+        name: "one 10 ms block lost in each, anywhere",
+        make: |d| {
+            let k = plain(d);
+            let mut c = clip(d, &k);
+            let began = c.began.clone();
+            for b in began {
+                let at = b + 80 * d.below(6);
+                c.samples[at..at + 80].fill(0);
+            }
+            c
+        },
+    },
+    Condition {
+        name: "5 % of 10 ms blocks lost, concealed",
+        make: |d| {
+            let k = plain(d);
+            let mut c = clip(d, &k);
+            corpus::lose(&mut c.samples, d, 0.05, true);
+            c
+        },
+    },
+    Condition {
+        name: "echo 16 dB below after 25 ms",
+        make: |d| {
+            let k = plain(d);
+            let mut c = clip(d, &k);
+            let dry = c.samples.clone();
+            for i in 200..dry.len() {
+                c.samples[i] =
+                    (i32::from(c.samples[i]) + i32::from(dry[i - 200]) * 10 / 63).clamp(-32768, 32767) as i16;
+            }
+            c
+        },
+    },
+    Condition {
+        name: "over a voice (our prompt returned) 15 dB below",
+        make: |d| {
+            let k = plain(d);
+            let mut c = clip(d, &k);
+            Speech::new(d.seed(), -22.0).add_to(&mut c.samples);
+            c
+        },
+    },
+    Condition {
+        name: "4 km of cable (8 dB tilt), 25 dB SNR",
+        make: |d| {
+            let k = plain(d);
+            let mut c = clip(d, &k);
+            corpus::tilt(&mut c.samples, 8.0);
+            add_noise(&mut c.samples, d.seed(), -34.0);
+            c
+        },
+    },
+    Condition {
+        name: "level 3 dB over full scale, clipped",
+        make: |d| {
+            let mut k = plain(d);
+            level(d, &mut k, -1.0, 1.0);
+            clip(d, &k)
+        },
+    },
 ];
 
 /// Everything at its limit at once.
@@ -246,14 +435,27 @@ pub fn hits(report: &mut Report, clips_each: usize) {
         for (sum, s) in total.iter_mut().zip(scores) {
             *sum = (sum.0 + s.0, sum.1 + s.1, sum.2 + s.2);
         }
-        report.row(&[condition.name.into(), scores[0].0.to_string(), cell(scores[0]), cell(scores[1]), cell(scores[2])]);
+        report.row(&[
+            condition.name.into(),
+            scores[0].0.to_string(),
+            cell(scores[0]),
+            cell(scores[1]),
+            cell(scores[2]),
+        ]);
     }
     report.row(&["**all**".into(), total[0].0.to_string(), cell(total[0]), cell(total[1]), cell(total[2])]);
-    for (name, snr) in [("all limits at once", None), ("all limits at once, noise 15 dB below the softer tone", Some(15.0))] {
+    for (name, snr) in
+        [("all limits at once", None), ("all limits at once, noise 15 dB below the softer tone", Some(15.0))]
+    {
         let scores = compare(&corners(&mut dice, snr));
         report.row(&[name.into(), scores[0].0.to_string(), cell(scores[0]), cell(scores[1]), cell(scores[2])]);
     }
-    report.figure("DTMF inside the limits", "≥ 99 %", &percent(total[0].1, total[0].0), &percent(total[1].1, total[1].0));
+    report.figure(
+        "DTMF inside the limits",
+        "≥ 99 %",
+        &percent(total[0].1, total[0].0),
+        &percent(total[1].1, total[1].0),
+    );
 }
 
 pub fn rejected(report: &mut Report) {
@@ -306,7 +508,11 @@ pub fn latency(report: &mut Report) {
         end.extend(late(&c.ended, &ended));
     }
     report.table("How soon a digit is known, ms", &["", "median", "95 %"]);
-    for (name, values) in [("tipring, after its beginning", &mut soon), ("tipring, its end after its end", &mut end), ("spandsp, after its beginning", &mut theirs.clone())] {
+    for (name, values) in [
+        ("tipring, after its beginning", &mut soon),
+        ("tipring, its end after its end", &mut end),
+        ("spandsp, after its beginning", &mut theirs.clone()),
+    ] {
         report.row(&[name.into(), quantile(values, 0.5), quantile(values, 0.95)]);
     }
     let (mut a, mut b) = (soon, theirs);
@@ -315,7 +521,10 @@ pub fn latency(report: &mut Report) {
 }
 
 fn late(true_at: &[usize], told_at: &[usize]) -> Vec<f32> {
-    true_at.iter().filter_map(|&b| told_at.iter().find(|&&t| t >= b && t < b + 1200).map(|t| (t - b) as f32 / 8.0)).collect()
+    true_at
+        .iter()
+        .filter_map(|&b| told_at.iter().find(|&&t| t >= b && t < b + 1200).map(|t| (t - b) as f32 / 8.0))
+        .collect()
 }
 
 fn quantile(values: &mut [f32], q: f32) -> String {
@@ -370,7 +579,12 @@ pub fn talk_off(report: &mut Report, kind: &str, recordings: &[Recording], varia
         format!("{m} in {mh:.1} h"),
     ]);
     if kind.starts_with("speech") {
-        report.figure(&format!("false digits in {hours:.1} h of speech"), "0", &counts[0].to_string(), &counts[1].to_string());
+        report.figure(
+            &format!("false digits in {hours:.1} h of speech"),
+            "0",
+            &counts[0].to_string(),
+            &counts[1].to_string(),
+        );
     }
 }
 
@@ -389,5 +603,12 @@ pub fn speed(report: &mut Report) {
     let mine = ours(&clips).1;
     let spandsp = peers::spandsp(&["dtmf"], &clips).cpu_s;
     let multimon = peers::multimon(&clips[..20]).cpu_s * 6.0;
-    crate::speed_row(report, "DTMF, digits all the time", "40,000×", seconds, mine, &[("spandsp", spandsp), ("multimon-ng", multimon)]);
+    crate::speed_row(
+        report,
+        "DTMF, digits all the time",
+        "40,000×",
+        seconds,
+        mine,
+        &[("spandsp", spandsp), ("multimon-ng", multimon)],
+    );
 }

@@ -21,12 +21,60 @@ struct Line {
 }
 
 const LINES: [Line; 6] = [
-    Line { name: "clean", level_dbm0: (-15.0, -10.0), snr_db: 50.0, detuned: 0.0, hum: false, companded: false, lost: 0.0 },
-    Line { name: "−40…−20 dBm0", level_dbm0: (-40.0, -20.0), snr_db: 30.0, detuned: 0.0, hum: false, companded: false, lost: 0.0 },
-    Line { name: "frequency at its limits (CNG ±38, CED ±15 Hz)", level_dbm0: (-25.0, -10.0), snr_db: 40.0, detuned: 1.0, hum: false, companded: false, lost: 0.0 },
-    Line { name: "noise 12 dB below", level_dbm0: (-25.0, -10.0), snr_db: 12.0, detuned: 0.3, hum: false, companded: true, lost: 0.0 },
-    Line { name: "hum, companded, 20 dB SNR", level_dbm0: (-30.0, -15.0), snr_db: 20.0, detuned: 0.5, hum: true, companded: true, lost: 0.0 },
-    Line { name: "3 % of packets lost, concealed", level_dbm0: (-20.0, -12.0), snr_db: 30.0, detuned: 0.2, hum: false, companded: true, lost: 0.03 },
+    Line {
+        name: "clean",
+        level_dbm0: (-15.0, -10.0),
+        snr_db: 50.0,
+        detuned: 0.0,
+        hum: false,
+        companded: false,
+        lost: 0.0,
+    },
+    Line {
+        name: "−40…−20 dBm0",
+        level_dbm0: (-40.0, -20.0),
+        snr_db: 30.0,
+        detuned: 0.0,
+        hum: false,
+        companded: false,
+        lost: 0.0,
+    },
+    Line {
+        name: "frequency at its limits (CNG ±38, CED ±15 Hz)",
+        level_dbm0: (-25.0, -10.0),
+        snr_db: 40.0,
+        detuned: 1.0,
+        hum: false,
+        companded: false,
+        lost: 0.0,
+    },
+    Line {
+        name: "noise 12 dB below",
+        level_dbm0: (-25.0, -10.0),
+        snr_db: 12.0,
+        detuned: 0.3,
+        hum: false,
+        companded: true,
+        lost: 0.0,
+    },
+    Line {
+        name: "hum, companded, 20 dB SNR",
+        level_dbm0: (-30.0, -15.0),
+        snr_db: 20.0,
+        detuned: 0.5,
+        hum: true,
+        companded: true,
+        lost: 0.0,
+    },
+    Line {
+        name: "3 % of packets lost, concealed",
+        level_dbm0: (-20.0, -12.0),
+        snr_db: 30.0,
+        detuned: 0.2,
+        hum: false,
+        companded: true,
+        lost: 0.03,
+    },
 ];
 
 fn clip(line: &Line, dice: &mut Dice, answers: bool) -> Vec<i16> {
@@ -63,19 +111,27 @@ fn clip(line: &Line, dice: &mut Dice, answers: bool) -> Vec<i16> {
 pub fn hits(report: &mut Report, times: usize) {
     let mut dice = Dice::new(21);
     let us = Facts::embedded().country("us").expect("us");
-    report.table("Fax: heard, and nothing else that is fax", &["line", "calls", "CNG: tipring", "CNG: spandsp", "CED: tipring", "CED: spandsp"]);
+    report.table(
+        "Fax: heard, and nothing else that is fax",
+        &["line", "calls", "CNG: tipring", "CNG: spandsp", "CED: tipring", "CED: spandsp"],
+    );
     let mut sums = [0usize; 4];
     let mut all = 0;
     for line in &LINES {
         let mut cells = vec![line.name.to_string(), times.to_string()];
         all += times;
-        for (i, (answers, wanted, kind)) in [(false, FaxTone::Cng, "1"), (true, FaxTone::Ced, "2")].into_iter().enumerate() {
+        for (i, (answers, wanted, kind)) in
+            [(false, FaxTone::Cng, "1"), (true, FaxTone::Ced, "2")].into_iter().enumerate()
+        {
             let clips: Vec<Vec<i16>> = (0..times).map(|_| clip(line, &mut dice, answers)).collect();
             let mut mine = 0;
             for c in &clips {
                 let mut out = Vec::new();
                 Ear::new(us, Time::ZERO).feed(c, &mut out);
-                let fax: Vec<FaxTone> = out.iter().filter_map(|h| if let Heard::Fax { tone, .. } = h { Some(*tone) } else { None }).collect();
+                let fax: Vec<FaxTone> = out
+                    .iter()
+                    .filter_map(|h| if let Heard::Fax { tone, .. } = h { Some(*tone) } else { None })
+                    .collect();
                 let good = !fax.is_empty() && fax.iter().all(|t| *t == wanted);
                 mine += usize::from(good);
                 if !good {
@@ -83,7 +139,9 @@ pub fn hits(report: &mut Report, times: usize) {
                 }
             }
             let said = peers::spandsp(&["fax", "1", "2"], &clips).clips;
-            let right = |s: &&String| s.split_whitespace().any(|t| t.starts_with(kind)) && s.split_whitespace().all(|t| t.starts_with(kind));
+            let right = |s: &&String| {
+                s.split_whitespace().any(|t| t.starts_with(kind)) && s.split_whitespace().all(|t| t.starts_with(kind))
+            };
             let theirs = said.iter().filter(right).count();
             cells.extend([percent(mine, times), percent(theirs, times)]);
             sums[2 * i] += mine;
@@ -92,5 +150,10 @@ pub fn hits(report: &mut Report, times: usize) {
         report.row(&cells);
     }
     let share = |i: usize| percent(sums[i], all);
-    report.figure("fax CNG / CED", "≥ 98 %", &format!("{} / {}", share(0), share(2)), &format!("{} / {}", share(1), share(3)));
+    report.figure(
+        "fax CNG / CED",
+        "≥ 98 %",
+        &format!("{} / {}", share(0), share(2)),
+        &format!("{} / {}", share(1), share(3)),
+    );
 }

@@ -27,7 +27,12 @@ fn main() {
         let (speech, music) = (corpus::speech(limit), corpus::music(limit));
         report.table("False digits", &["in", "heard", "tipring", "spandsp", "multimon-ng"]);
         let hours = corpus::hours(&speech);
-        dtmf::talk_off(&mut report, &format!("speech ({hours:.1} h recorded, varied)"), &speech, if quick { 1 } else { 5 });
+        dtmf::talk_off(
+            &mut report,
+            &format!("speech ({hours:.1} h recorded, varied)"),
+            &speech,
+            if quick { 1 } else { 3 },
+        );
         dtmf::talk_off(&mut report, "music", &music, 1);
     }
     if wants("tones") {
@@ -37,7 +42,10 @@ fn main() {
     }
     if wants("false-tones") {
         let limit = if quick { 0.5 } else { 4.0 };
-        report.table("False tones per hour", &["in", "heard (five countries)", "tipring", "spandsp", "tipring: single tones, described"]);
+        report.table(
+            "False tones per hour",
+            &["in", "heard (five countries)", "tipring", "spandsp", "tipring: single tones, described"],
+        );
         tones::false_tones(&mut report, "speech", "≤ 0.5", &corpus::speech(limit));
         tones::false_tones(&mut report, "music", "≤ 5", &corpus::music(limit));
     }
@@ -48,7 +56,7 @@ fn main() {
         fax::hits(&mut report, if quick { 20 } else { 100 });
     }
     if wants("caller-id") {
-        caller_id::hits(&mut report, if quick { 6 } else { 40 }, if quick { 1 } else { 5 });
+        caller_id::hits(&mut report, if quick { 6 } else { 40 }, if quick { 1 } else { 3 });
         caller_id::wrong_sums(&mut report, if quick { 20 } else { 100 });
     }
     if wants("speed") {
@@ -65,5 +73,10 @@ fn speed_row(report: &mut Report, name: &str, aim: &str, seconds: f64, ours: f64
     let others: Vec<String> = peers.iter().map(|(n, cpu)| format!("{n} {}", times(*cpu))).collect();
     let best = peers.iter().map(|p| p.1).fold(f64::INFINITY, f64::min);
     report.row(&[name.into(), times(ours), others.join(", "), aim.into()]);
-    report.figure(&format!("speed: {name}"), aim, &times(ours), &if peers.is_empty() { "–".into() } else { times(best) });
+    report.figure(
+        &format!("speed: {name}"),
+        aim,
+        &times(ours),
+        &if peers.is_empty() { "–".into() } else { times(best) },
+    );
 }

@@ -45,7 +45,8 @@ pub fn multimon(clips: &[Vec<i16>]) -> Said {
         let heard = run(Path::new("multimon-ng"), &["-q", "-t", "raw", "-a", "DTMF", "-"], samples);
         said.cpu_s += children_cpu_s() - before;
         let heard = String::from_utf8_lossy(&heard);
-        said.clips.push(heard.lines().filter_map(|l| l.strip_prefix("DTMF: ")).flat_map(|d| d.trim().chars()).collect());
+        said.clips
+            .push(heard.lines().filter_map(|l| l.strip_prefix("DTMF: ")).flat_map(|d| d.trim().chars()).collect());
     }
     said
 }
@@ -56,7 +57,12 @@ pub fn minimodem(marks: &[&str], clips: &[Vec<i16>]) -> (Vec<Vec<u8>>, f64) {
     let mut all = Vec::new();
     let mut cpu_s = 0.0;
     for clip in clips {
-        let spec = hound::WavSpec { channels: 1, sample_rate: 8000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: 8000,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
         let mut writer = hound::WavWriter::create(&path, spec).expect("a WAV file");
         clip.iter().for_each(|s| writer.write_sample(*s).expect("written"));
         writer.finalize().expect("finished");

@@ -28,8 +28,8 @@ const REST: [ToneKind; 9] = [
     ToneKind::NumberUnobtainable,
 ];
 const COUNTRIES: [&str; 30] = [
-    "us", "ca", "mx", "br", "gb", "ie", "fr", "de", "at", "ch", "it", "es", "pt", "nl", "be", "dk", "se", "no", "fi", "pl", "cz",
-    "hu", "gr", "tr", "ru", "il", "in", "cn", "jp", "au",
+    "us", "ca", "mx", "br", "gb", "ie", "fr", "de", "at", "ch", "it", "es", "pt", "nl", "be", "dk", "se", "no", "fi",
+    "pl", "cz", "hu", "gr", "tr", "ru", "il", "in", "cn", "jp", "au",
 ];
 
 #[derive(Clone, Copy)]
@@ -45,10 +45,46 @@ struct Hardship {
 }
 
 const LINES: [Hardship; 4] = [
-    Hardship { name: "clean", level_dbm0: (-25.0, -10.0), snr_db: 40.0, detuned: 0.0, cadence: 0.0, hum_dbm0: None, companded: false, lost: 0.0 },
-    Hardship { name: "usual: 25 dB SNR, ±0.5 %, ±5 % in time, companded", level_dbm0: (-25.0, -10.0), snr_db: 25.0, detuned: 0.005, cadence: 0.05, hum_dbm0: Some(-50.0), companded: true, lost: 0.0 },
-    Hardship { name: "hard: 15 dB SNR, ±1.5 %, ±10 %, hum, companded", level_dbm0: (-30.0, -8.0), snr_db: 15.0, detuned: 0.015, cadence: 0.1, hum_dbm0: Some(-35.0), companded: true, lost: 0.0 },
-    Hardship { name: "harder: 12 dB SNR, 2 % of packets lost besides", level_dbm0: (-30.0, -8.0), snr_db: 12.0, detuned: 0.015, cadence: 0.1, hum_dbm0: Some(-35.0), companded: true, lost: 0.02 },
+    Hardship {
+        name: "clean",
+        level_dbm0: (-25.0, -10.0),
+        snr_db: 40.0,
+        detuned: 0.0,
+        cadence: 0.0,
+        hum_dbm0: None,
+        companded: false,
+        lost: 0.0,
+    },
+    Hardship {
+        name: "usual: 25 dB SNR, ±0.5 %, ±5 % in time, companded",
+        level_dbm0: (-25.0, -10.0),
+        snr_db: 25.0,
+        detuned: 0.005,
+        cadence: 0.05,
+        hum_dbm0: Some(-50.0),
+        companded: true,
+        lost: 0.0,
+    },
+    Hardship {
+        name: "hard: 15 dB SNR, ±1.5 %, ±10 %, hum, companded",
+        level_dbm0: (-30.0, -8.0),
+        snr_db: 15.0,
+        detuned: 0.015,
+        cadence: 0.1,
+        hum_dbm0: Some(-35.0),
+        companded: true,
+        lost: 0.0,
+    },
+    Hardship {
+        name: "harder: 12 dB SNR, 2 % of packets lost besides",
+        level_dbm0: (-30.0, -8.0),
+        snr_db: 12.0,
+        detuned: 0.015,
+        cadence: 0.1,
+        hum_dbm0: Some(-35.0),
+        companded: true,
+        lost: 0.02,
+    },
 ];
 
 fn altered(spec: &ToneSpec, pitch: f32, tempo: f32) -> ToneSpec {
@@ -108,7 +144,8 @@ fn for_spandsp(spec: &ToneSpec) -> Option<String> {
             Sound::Sum(hz) => (*hz.first()? as i32, hz.get(1).map_or(0, |f| *f as i32)),
             Sound::Modulated { carrier_hz, .. } => (*carrier_hz as i32, 0),
         };
-        let (least, most) = s.lasts.map_or((400, 0), |d| ((d.as_millis() * 4 / 5) as u32, (d.as_millis() * 6 / 5) as u32));
+        let (least, most) =
+            s.lasts.map_or((400, 0), |d| ((d.as_millis() * 4 / 5) as u32, (d.as_millis() * 6 / 5) as u32));
         Some(format!("{f1}+{f2}/{least}-{most}"))
     };
     let steps: Option<Vec<String>> = spec.intro.iter().chain(&spec.steps).map(step).collect();
@@ -175,7 +212,12 @@ pub fn progress(report: &mut Report, times: usize) {
         total = (total.0 + count, total.1 + mine, total.2 + theirs);
     }
     report.row(&["**all**".into(), total.0.to_string(), percent(total.1, total.0), percent(total.2, total.0)]);
-    report.figure("call progress, 30 countries, clean to harder lines", "≥ 95 %", &percent(total.1, total.0), &percent(total.2, total.0));
+    report.figure(
+        "call progress, 30 countries, clean to harder lines",
+        "≥ 95 %",
+        &percent(total.1, total.0),
+        &percent(total.2, total.0),
+    );
 }
 
 /// The kinds that spandsp is not asked for: stutter, call waiting, confirmation and so on.
@@ -225,7 +267,9 @@ pub fn busy_or_reorder(report: &mut Report) {
                 for c in &clips {
                     let named: Vec<_> = heard(country, c)
                         .into_iter()
-                        .filter_map(|h| if let Heard::Tone { tone, .. } = h { Some((tone.kind, tone.or)) } else { None })
+                        .filter_map(
+                            |h| if let Heard::Tone { tone, .. } = h { Some((tone.kind, tone.or)) } else { None },
+                        )
                         .collect();
                     mine += usize::from(named == [(kind, None)]);
                 }
@@ -240,7 +284,8 @@ pub fn busy_or_reorder(report: &mut Report) {
 }
 
 pub fn false_tones(report: &mut Report, kind: &str, aim: &str, recordings: &[Recording]) {
-    let audio: Vec<Vec<i16>> = recordings.iter().map(|r| [vec![0; 2400], r.samples.clone(), vec![0; 4000]].concat()).collect();
+    let audio: Vec<Vec<i16>> =
+        recordings.iter().map(|r| [vec![0; 2400], r.samples.clone(), vec![0; 4000]].concat()).collect();
     let (mut mine, mut theirs, mut hours, mut other) = (0, 0, 0.0, 0);
     for code in ["us", "de", "gb", "fr", "jp"] {
         let country = country(code);
@@ -348,9 +393,15 @@ pub fn answers(report: &mut Report, speech: &[Recording], times: usize) {
         }
     }
     report.table("Answer: ringback ended and somebody speaks", &["", "calls", "tipring"]);
-    report.row(&["answered, told within 4.5 s (the speech begins up to 1.1 s after)".into(), count.to_string(), percent(right, count)]);
+    report.row(&[
+        "answered, told within 4.5 s (the speech begins up to 1.1 s after)".into(),
+        count.to_string(),
+        percent(right, count),
+    ]);
     report.row(&["never answered, and not called answered".into(), silent.to_string(), percent(silent_right, silent)]);
-    report.note("No library among the peers decides this; Asterisk's detector finds 37.5 % by a measurement of ours elsewhere.");
+    report.note(
+        "No library among the peers decides this; Asterisk's detector finds 37.5 % by a measurement of ours elsewhere.",
+    );
     report.figure("answer", "≥ 95 %", &percent(right + silent_right, count + silent), "–");
 }
 
@@ -367,5 +418,12 @@ pub fn speed(report: &mut Report, speech: &[Recording]) {
     }
     let mine = peers::own_cpu_s() - before;
     let theirs = plan.hear(&clips).1;
-    crate::speed_row(report, "all of one direction (digits, tones, fax, speech)", "2,000×", seconds, mine, &[("spandsp, tones alone", theirs)]);
+    crate::speed_row(
+        report,
+        "all of one direction (digits, tones, fax, speech)",
+        "2,000×",
+        seconds,
+        mine,
+        &[("spandsp, tones alone", theirs)],
+    );
 }

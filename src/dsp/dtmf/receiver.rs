@@ -1,5 +1,6 @@
 //! The receiver: looks of 10 ms, five of which must agree.
 
+use super::doubt::Doubt;
 use super::{HIGH_HZ, LOW_HZ};
 use crate::clock::Time;
 use crate::dsp::filter::Biquad;
@@ -91,6 +92,7 @@ struct Held {
     agreed: u32,
     /// It came in pieces: it agrees with itself over shorter stretches.
     broken: bool,
+    doubt: Doubt,
 }
 
 /// Too short to be a digit, unless what follows is the rest of it.
@@ -100,6 +102,7 @@ struct Piece {
     since: Time,
     until: Time,
     looks: u32,
+    doubt: Doubt,
 }
 
 impl Receiver {
@@ -211,7 +214,10 @@ impl Receiver {
             if now >= 0.5 {
                 held.gone = 0;
                 let again = if held.broken { found.or_else(|| self.find(AGREE_PIECE)) } else { found };
-                held.agreed += u32::from(again.is_some_and(|f| f.digit == held.found.digit));
+                if let Some(again) = again.filter(|f| f.digit == held.found.digit) {
+                    held.agreed += 1;
+                    held.doubt.add(again.share, again.below);
+                }
             } else {
                 held.gone += 1;
                 if held.gone == 1 {
@@ -228,16 +234,31 @@ impl Receiver {
             let (digit, since, lasted) = (held.found.digit, held.since, held.until.since(held.since));
             // a voice that glides through a digit agrees with it for a moment only
             let looks = (lasted.as_millis() as u32 / 5 + 2).saturating_sub(AGREE as u32);
-            if lasted >= MIN_ON && held.agreed * 2 + 1 >= looks {
+            let believed = lasted >= MIN_ON && held.agreed * 2 + 1 >= looks && {
+                let after = (0..GONE as usize).map(|ago| self.hop(ago).power).fold(f32::MAX, f32::min);
+                held.doubt.is_digit(after / held.found.power(), held.agreed as f32 / looks.max(1) as f32)
+            };
+            if believed {
                 out.push(Heard::Digit { digit, since, lasted });
             }
         }
         if let Some(found) = found {
-            let since = self.time_of(self.begun(&found, AGREE));
-            let whole = Held { found, since, until: since, gone: 0, agreed: 1, broken: false };
+            let begun = self.begun(&found, AGREE);
+            let since = self.time_of(begun);
+            let whole = Held {
+                found,
+                since,
+                until: since,
+                gone: 0,
+                agreed: 1,
+                broken: false,
+                doubt: self.doubt(&found, begun),
+            };
             // a piece of it may have come before
             self.held = Some(match self.piece.take().filter(|piece| piece.goes_on_in(&found, since)) {
-                Some(piece) => Held { since: piece.since, agreed: piece.looks + 1, broken: true, ..whole },
+                Some(piece) => {
+                    Held { since: piece.since, agreed: piece.looks + 1, broken: true, doubt: piece.doubt, ..whole }
+                }
                 None => whole,
             });
         } else if self.piece.is_some() || self.hop(0).power > MIN_AMPLITUDE * MIN_AMPLITUDE {
@@ -245,27 +266,40 @@ impl Receiver {
         }
     }
 
+    /// What a digit begins with that began so many hops ago: what was on the line before it.
+    fn doubt(&self, found: &Found, begun: f32) -> Doubt {
+        let from = begun as usize + 2;
+        let before = (from..from + 6).filter(|&ago| ago < HISTORY).map(|ago| self.hop(ago).power);
+        let before = before.fold(f32::MAX, f32::min).min(found.power()) / found.power();
+        Doubt::new(before, found.share, found.below)
+    }
+
     /// A packet that is lost in the middle of a short digit leaves two pieces, neither of which would do.
     fn listen_for_pieces(&mut self) -> Option<Held> {
         let Some(found) = self.find(AGREE_PIECE) else {
-            self.piece = self.piece.filter(|piece| self.time_of(0.0).since(piece.until) <= BREAK + Duration::from_millis(15));
+            self.piece =
+                self.piece.filter(|piece| self.time_of(0.0).since(piece.until) <= BREAK + Duration::from_millis(15));
             return None;
         };
-        let since = self.time_of(self.begun(&found, AGREE_PIECE));
+        let begun = self.begun(&found, AGREE_PIECE);
+        let since = self.time_of(begun);
+        let doubt = self.doubt(&found, begun);
         let now = self.time_of(0.0);
         match &mut self.piece {
             Some(piece) if piece.found.digit == found.digit && since <= piece.until => {
                 piece.until = now;
                 piece.looks += 1;
+                piece.doubt.add(found.share, found.below);
                 None
             }
             Some(piece) if piece.goes_on_in(&found, since) => {
                 let on = piece.until.since(piece.since) + now.since(since);
-                let whole = Held { found, since: piece.since, until: now, gone: 0, agreed: piece.looks + 1, broken: true };
+                let (since, agreed, doubt) = (piece.since, piece.looks + 1, piece.doubt);
+                let whole = Held { found, since, until: now, gone: 0, agreed, broken: true, doubt };
                 (on >= MIN_PIECES).then_some(whole)
             }
             _ => {
-                self.piece = Some(Piece { found, since, until: now, looks: 1 });
+                self.piece = Some(Piece { found, since, until: now, looks: 1, doubt });
                 None
             }
         }
@@ -308,13 +342,16 @@ impl Receiver {
         }
         // a voice has much of its power below 600 Hz, and it changes; so has a dial tone, and it does not
         let below = (0..agree - 1).map(|ago| self.hop(ago).below).sum::<f32>() / (agree - 1) as f32;
-        if below > MAX_BELOW * heard && !self.steady_below(below) {
+        let steady = below > 0.07 * heard && self.steady_below(below);
+        if below > MAX_BELOW * heard && !steady {
             return None;
         }
         Some(Found {
             digit: Digit::at(low.index, high.index - 4),
             pair: [low.index, high.index],
             amplitude: [low.amplitude, high.amplitude],
+            share: heard / power,
+            below: if steady { 0.0 } else { below / heard },
         })
     }
 
@@ -367,6 +404,16 @@ struct Found {
     digit: Digit,
     pair: [usize; 2],
     amplitude: [f32; 2],
+    /// Of the power above the dial tone.
+    share: f32,
+    /// What is below 600 Hz in proportion to it, and was not there before.
+    below: f32,
+}
+
+impl Found {
+    fn power(&self) -> f32 {
+        (self.amplitude[0] * self.amplitude[0] + self.amplitude[1] * self.amplitude[1]) / 2.0
+    }
 }
 
 impl Piece {
