@@ -30,6 +30,8 @@ pub mod line;
 
 pub mod call;
 
+pub mod decode;
+
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -72,7 +72,7 @@ static super_tone_rx_descriptor_t *describe(int argc, char **argv)
         for (char *step = strtok(argv[i], ","); step; step = strtok(NULL, ",")) {
             int f1 = 0, f2 = 0, least = 0, most = 0;
             if (sscanf(step, "%d+%d/%d-%d", &f1, &f2, &least, &most) != 4) exit(2);
-            super_tone_rx_add_element(d, number, f1 ? f1 : -1, f2 ? f2 : -1, least, most);
+            super_tone_rx_add_element(d, number, f1, f2, least, most);
         }
     }
     return d;

@@ -2,6 +2,7 @@
 
 pub mod act;
 pub mod answer;
+pub mod decode;
 pub mod dial;
 pub mod exchange;
 pub mod hold_line;
@@ -95,6 +96,8 @@ pub enum Command {
     Dtmf(act::Dtmf),
     /// Move the call in progress to the first target that takes it
     Transfer(act::Transfer),
+    /// What is on a recording: digits, tones, caller ID, fax, speech, hook flashes
+    Decode(decode::Decode),
     /// The simulated exchange as a process of its own
     Exchange(exchange::Exchange),
     /// Completions for a shell, to be sourced
@@ -136,6 +139,7 @@ fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Flash(c) => c.run(global),
         Command::Dtmf(c) => c.run(global),
         Command::Transfer(c) => c.run(global),
+        Command::Decode(c) => c.run(global),
         Command::Exchange(c) => c.run(global),
         Command::Completions(c) => c.run(),
         Command::Man(c) => c.run(),

@@ -140,7 +140,8 @@ impl<R: Read> Source<R> {
         loop {
             let room = self.buffer.len() - self.filled;
             let wanted = self.left.map_or(room, |left| room.min(usize::try_from(left).unwrap_or(room)));
-            let n = if wanted == 0 { 0 } else { read_some(&mut self.input, &mut self.buffer[self.filled..][..wanted])? };
+            let n =
+                if wanted == 0 { 0 } else { read_some(&mut self.input, &mut self.buffer[self.filled..][..wanted])? };
             if n == 0 {
                 // half a frame at the end is none
                 return match self.left {
@@ -212,8 +213,9 @@ impl<R: Read> Source<R> {
     fn au(mut input: R) -> Result<Source<R>, SourceError> {
         let mut head = [0u8; 20];
         exactly(&mut input, &mut head)?;
-        let [offset, len, encoding, rate_hz, channels] =
-            std::array::from_fn(|i| u32::from_be_bytes([head[4 * i], head[4 * i + 1], head[4 * i + 2], head[4 * i + 3]]));
+        let [offset, len, encoding, rate_hz, channels] = std::array::from_fn(|i| {
+            u32::from_be_bytes([head[4 * i], head[4 * i + 1], head[4 * i + 2], head[4 * i + 3]])
+        });
         let encoding = match encoding {
             1 => Encoding::G711(Law::Mu),
             2 => Encoding::Signed8,
