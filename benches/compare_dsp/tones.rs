@@ -136,16 +136,17 @@ fn heard(country: &Country, samples: &[i16]) -> Vec<Heard> {
     out
 }
 
-/// As one who knows spandsp would write the plan: durations ±20 %, a steady tone from 0.4 s.
-fn for_spandsp(spec: &ToneSpec) -> Option<String> {
+/// As one who knows spandsp would write the plan: durations ±20 %, and a steady tone is one that is longer than any burst.
+fn for_spandsp(spec: &ToneSpec, longest_ms: u32) -> Option<String> {
     let step = |s: &tipring::facts::ToneStep| {
         let (f1, f2) = match &s.sound {
             Sound::Silence => (0, 0),
             Sound::Sum(hz) => (*hz.first()? as i32, hz.get(1).map_or(0, |f| *f as i32)),
             Sound::Modulated { carrier_hz, .. } => (*carrier_hz as i32, 0),
         };
-        let (least, most) =
-            s.lasts.map_or((400, 0), |d| ((d.as_millis() * 4 / 5) as u32, (d.as_millis() * 6 / 5) as u32));
+        let (least, most) = s
+            .lasts
+            .map_or((longest_ms * 5 / 4, 0), |d| ((d.as_millis() * 4 / 5) as u32, (d.as_millis() * 6 / 5) as u32));
         Some(format!("{f1}+{f2}/{least}-{most}"))
     };
     let steps: Option<Vec<String>> = spec.intro.iter().chain(&spec.steps).map(step).collect();
@@ -159,7 +160,11 @@ struct Plan {
 impl Plan {
     fn of(country: &Country) -> Plan {
         let told = country.tones.iter().filter(|t| TOLD.contains(&t.kind));
-        Plan { tones: told.filter_map(|t| Some((t.kind, for_spandsp(t)?))).collect() }
+        let bursts =
+            country.tones.iter().filter(|t| TOLD.contains(&t.kind)).flat_map(|t| t.intro.iter().chain(&t.steps));
+        let sounding = bursts.filter(|s| s.sound != Sound::Silence).filter_map(|s| s.lasts);
+        let longest_ms = sounding.max().map_or(400, |d| d.as_millis() as u32);
+        Plan { tones: told.filter_map(|t| Some((t.kind, for_spandsp(t, longest_ms)?))).collect() }
     }
 
     fn hear(&self, clips: &[Vec<i16>]) -> (Vec<Vec<usize>>, f64) {
