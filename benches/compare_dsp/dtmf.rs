@@ -44,9 +44,9 @@ fn clip(dice: &mut Dice, keys: &[Key]) -> Clip {
         let on = (key.on_ms * 8.0).round() as usize;
         samples.resize(from + on, 0);
         let hz = [LOW_HZ[key.key / 4], HIGH_HZ[key.key % 4]];
-        for i in 0..2 {
+        for ((hz, off), level_dbm0) in hz.into_iter().zip(key.off).zip(key.level_dbm0) {
             let phase = dice.between(0.0, std::f32::consts::TAU);
-            add_sine(&mut samples[from..], hz[i] * (1.0 + key.off[i]), key.level_dbm0[i], phase);
+            add_sine(&mut samples[from..], hz * (1.0 + off), level_dbm0, phase);
         }
         began.push(from);
         ended.push(from + on);

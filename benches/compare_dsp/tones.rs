@@ -236,6 +236,8 @@ pub fn others(report: &mut Report, times: usize) {
                 let country = country(code);
                 let mut dice = Dice::new(12);
                 for spec in country.tones.iter().filter(|t| t.kind == kind) {
+                    // some lists give one period of a dial tone, which goes on until somebody dials
+                    let spec = &ToneSpec { repeats: spec.repeats || kind.is_dial_tone(), ..spec.clone() };
                     for _ in 0..times {
                         let named: Vec<_> = heard(country, &line.line(spec, &mut dice))
                             .into_iter()

@@ -26,7 +26,7 @@ const YOUNG: u32 = 8;
 const RISE: f32 = 4.0;
 const RISEN: u32 = 4;
 /// A pause that is none of music's.
-const QUIET: Duration = Duration::from_millis(80);
+const QUIET: Duration = Duration::from_millis(100);
 /// An exchange's tone stays as loud as it began: within 1.5 dB, in means of 80 ms.
 const LEVEL: std::ops::Range<f32> = 0.7..1.42;
 const LEVEL_BLOCKS: u32 = 16;
@@ -51,7 +51,7 @@ const NOISE_LOOKS: u32 = 9;
 /// What the tracker tells.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Edge {
-    /// `partial`: it may have begun before. `after_quiet`: nothing sounded until it began.
+    /// `partial`: it may have begun before. `after_quiet`: nothing sounded until it began, or another of the country's tones.
     Began { at: Time, partial: bool, after_quiet: bool },
     /// What fits after another look.
     Fits(SoundSet),
@@ -151,12 +151,12 @@ impl Tracker {
                 burst.hear(power, began, threshold);
                 if burst.above == RISEN && !burst.tally.knows() {
                     // what was there before was noise, or a consonant: the sound begins here
-                    let (since, believed) = (burst.above_since, burst.believed);
+                    let (since, believed, noise) = (burst.above_since, burst.believed, self.noise_looks > 0);
                     *burst = Burst::new(since, power, SoundSet::NONE, if believed { RISEN } else { 0 });
                     (burst.age, burst.risen) = (RISEN, believed);
                     if believed {
                         tell(Edge::Strange { at: since });
-                        tell(Edge::Began { at: since, partial: false, after_quiet: false });
+                        tell(Edge::Began { at: since, partial: false, after_quiet: noise });
                     }
                 }
                 if !burst.believed && burst.below == 0 && burst.age >= BELIEVED {
@@ -258,8 +258,9 @@ impl Tracker {
             next.recent = burst.recent;
             next.last_fit = now;
             self.burst = Some(next);
-            tell(if fitted.is_empty() || partial { Edge::Strange { at } } else { Edge::Ended { at, fitted } });
-            tell(Edge::Began { at, partial, after_quiet: false });
+            let follows_tone = !fitted.is_empty() && !partial;
+            tell(if follows_tone { Edge::Ended { at, fitted } } else { Edge::Strange { at } });
+            tell(Edge::Began { at, partial, after_quiet: follows_tone });
             tell(Edge::Fits(steady));
         } else if !burst.strange && !alive.is_empty() {
             if !set.is_empty() {

@@ -27,9 +27,9 @@ const SIT_TOLERANCE: Duration = Duration::from_millis(85);
 const JOIN: Duration = Duration::from_millis(60);
 /// A tone without cadence is believed after this long; after bursts that announced it, sooner.
 const STEADY: Duration = Duration::from_millis(350);
-/// The same where something else sounded until it began, or where it is not as loud as in its beginning: notes of music last
-/// as long as a syllable, few as long as that.
-const STEADY_IN_MUSIC: Duration = Duration::from_millis(1500);
+/// The same where it is not as loud as in its beginning, and where something else sounded until it began: the notes of music.
+const STEADY_UNLEVEL: Duration = Duration::from_millis(1500);
+const STEADY_IN_MUSIC: Duration = Duration::from_millis(4500);
 const STEADY_AFTER_INTRO: Duration = Duration::from_millis(180);
 /// One burst shorter than this proves nothing.
 const SHORT_BURST: Duration = Duration::from_millis(150);
@@ -365,8 +365,9 @@ impl Recogniser {
         match pattern.elements.get(h.element) {
             Some(element) if element.is_endless() => {
                 let needed = match h.bursts {
-                    0 if h.after_quiet && self.level => STEADY,
-                    0 => STEADY_IN_MUSIC,
+                    0 if !h.after_quiet => STEADY_IN_MUSIC,
+                    0 if !self.level => STEADY_UNLEVEL,
+                    0 => STEADY,
                     _ => STEADY_AFTER_INTRO,
                 };
                 now.since(h.element_began) >= needed

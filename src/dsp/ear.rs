@@ -24,8 +24,8 @@ use std::time::Duration;
 ///
 /// What it promises, in line time:
 ///
-/// - [`Heard::Tone`] once when a tone is recognised. A steady tone takes 350 ms (1.5 s where something else sounded until it
-///   began, or where it is louder or softer than in its beginning: music), or as long as the longest burst of another
+/// - [`Heard::Tone`] once when a tone is recognised. A steady tone takes 350 ms (1.5 s where it gets louder or softer,
+///   4.5 s where something that is no tone of the country sounded until it began: music), or as long as the longest burst of another
 ///   tone with the same sound in that country (a dial tone of 425 Hz where ringback is 425 Hz for a second: 1.2 s); ringback
 ///   is known when its first burst ends, busy and congestion after two periods, special information tones when their
 ///   third segment ends, before the announcement. Where another tone of the country cannot be told from it, `Tone::or`
