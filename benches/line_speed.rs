@@ -65,7 +65,7 @@ fn main() {
         measure(&format!("{country}: answer, transfer past busy and no answer"), |seed| {
             let begin = Begin::Answer(Answering { rule: AnswerRule { wait: None, after_rings: None } });
             let targets = ["5550101", "5550102", "5550100"].map(target).to_vec();
-            let plan = TransferPlan { targets, warm: true, no_answer_after: Duration::from_secs(20) };
+            let plan = TransferPlan::to(targets, true, Duration::from_secs(20));
             call(country, "incoming", seed, begin, Some(plan))
         });
     }

@@ -24,13 +24,16 @@ use std::time::Duration;
 use toml::Spanned;
 
 /// Every key there is, for the manual.
-pub const KEYS: [&str; 15] = [
+pub const KEYS: [&str; 18] = [
     "country",
     "facts",
+    "speech",
+    "state_dir",
     "port",
     "flash_ms",
     "transfer.back",
     "transfer.complete",
+    "transfer.join",
     "transfer.while_ringing",
     "dial",
     "answer_after_rings",
@@ -48,6 +51,10 @@ pub struct Config {
     pub path: Option<PathBuf>,
     pub country: Option<String>,
     pub facts: Option<PathBuf>,
+    /// The program that speaks texts, and its arguments; empty: espeak-ng.
+    pub speech: Vec<String>,
+    /// Where the journal of calls is, instead of the usual place.
+    pub state_dir: Option<PathBuf>,
     pub lines: BTreeMap<String, LineConfig>,
     pub contacts: BTreeMap<String, DialString>,
 }
@@ -59,6 +66,7 @@ pub struct LineConfig {
     pub flash: Vec<Duration>,
     pub back: Option<String>,
     pub complete: Option<Completion>,
+    pub join: Option<String>,
     pub while_ringing: Option<bool>,
     pub dial: Option<DialMethod>,
     pub answer_after_rings: Option<u32>,
@@ -80,6 +88,9 @@ impl LineConfig {
         }
         if let Some(complete) = &self.complete {
             manners.complete = complete.clone();
+        }
+        if self.join.is_some() {
+            manners.join.clone_from(&self.join);
         }
         if let Some(ringing) = self.while_ringing {
             manners.while_ringing = ringing;
@@ -103,6 +114,8 @@ impl LineConfig {
 struct File {
     country: Option<Spanned<String>>,
     facts: Option<PathBuf>,
+    speech: Option<Spanned<Vec<String>>>,
+    state_dir: Option<Spanned<PathBuf>>,
     #[serde(default)]
     line: BTreeMap<String, LineTable>,
     #[serde(default)]
@@ -131,6 +144,7 @@ struct LineTable {
 struct TransferTable {
     back: Option<Spanned<String>>,
     complete: Option<Spanned<String>>,
+    join: Option<Spanned<String>>,
     while_ringing: Option<bool>,
 }
 
@@ -208,10 +222,26 @@ impl File {
         if let Some(country) = &self.country {
             check_country(country, mistakes);
         }
+        if let Some(speech) = self.speech.as_ref().filter(|s| s.get_ref().first().is_none_or(String::is_empty)) {
+            mistakes.push(Mistake {
+                span: speech.span(),
+                message: "no program to speak texts with".into(),
+                label: "must be a program and its arguments, as in [\"espeak-ng\", \"--stdout\", \"--stdin\"]".into(),
+            });
+        }
+        if let Some(dir) = self.state_dir.as_ref().filter(|d| !d.get_ref().is_absolute()) {
+            mistakes.push(Mistake {
+                span: dir.span(),
+                message: "the state directory has to be one wherever a command is run".into(),
+                label: "must be an absolute path".into(),
+            });
+        }
         let mut config = Config {
             path: None,
             country: self.country.map(Spanned::into_inner),
             facts: self.facts,
+            speech: self.speech.map(Spanned::into_inner).unwrap_or_default(),
+            state_dir: self.state_dir.map(Spanned::into_inner),
             lines: BTreeMap::new(),
             contacts: BTreeMap::new(),
         };
@@ -281,12 +311,17 @@ impl LineTable {
             within(rings, f64::from(*rings.get_ref()), 1.0..=20.0, "rings out of range", "rings", mistakes);
         }
         let complete = self.transfer.complete.as_ref().and_then(|c| parse_completion(c, mistakes));
-        if let Some(back) = &self.transfer.back {
-            let digits = back.get_ref().strip_prefix('R');
+        let ways = [
+            (&self.transfer.back, "unknown way back to the held party"),
+            (&self.transfer.join, "unknown way to bring all three together"),
+        ];
+        for (way, message) in ways {
+            let Some(way) = way else { continue };
+            let digits = way.get_ref().strip_prefix('R');
             if !digits.is_some_and(|d| d.is_empty() || d.parse::<DialString>().is_ok()) {
                 mistakes.push(Mistake {
-                    span: back.span(),
-                    message: "unknown way back to the held party".into(),
+                    span: way.span(),
+                    message: message.into(),
                     label: "must be `R`, or `R` and digits as in `R1`".into(),
                 });
             }
@@ -297,6 +332,7 @@ impl LineTable {
             flash,
             back: self.transfer.back.map(Spanned::into_inner),
             complete,
+            join: self.transfer.join.map(Spanned::into_inner),
             while_ringing: self.transfer.while_ringing,
             dial: self.dial,
             answer_after_rings: self.answer_after_rings.map(Spanned::into_inner),
@@ -339,6 +375,7 @@ fn parse_completion(text: &Spanned<String>, mistakes: &mut Vec<Mistake>) -> Opti
     let digits = |t: &str| t.strip_prefix('R').and_then(|d| d.parse::<DialString>().ok());
     match text.get_ref().as_str() {
         "hang-up" | "H" => Some(Completion::HangUp),
+        "stay" => Some(Completion::Stay),
         "never" => Some(Completion::Never),
         other => match digits(other) {
             Some(code) => Some(Completion::Recall(code)),
@@ -346,7 +383,7 @@ fn parse_completion(text: &Spanned<String>, mistakes: &mut Vec<Mistake>) -> Opti
                 mistakes.push(Mistake {
                     span: text.span(),
                     message: "unknown way to complete a transfer".into(),
-                    label: "must be `hang-up`, `never`, or a recall code such as `R4`".into(),
+                    label: "must be `hang-up`, `stay`, `never`, or a recall code such as `R4`".into(),
                 });
                 None
             }

@@ -11,7 +11,8 @@
 //!
 //! Samples and signals flow up, commands flow down, and nothing in the middle touches a descriptor or a clock: every
 //! machine is fed (`handle`), woken (`handle_timeout`), asked when to wake it (`poll_timeout`) and drained
-//! (`poll_output`). The shell around it (`cli`, `control`) does all the input and output.
+//! (`poll_output`). The shell around it (`cli`, `control`, `journal`, `doctor`) does all the
+//! input and output.
 #![deny(unsafe_code)]
 
 pub mod clock;
@@ -29,11 +30,13 @@ pub mod dsp;
 pub mod line;
 
 pub mod call;
+pub mod journal;
 
 pub mod decode;
 
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod doctor;
 pub mod output;
 pub mod owner;

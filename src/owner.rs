@@ -27,6 +27,11 @@ use tokio::sync::oneshot;
 pub trait Witness {
     /// One thing happened. An error means that nobody can see it any more (a closed pipe): the call is interrupted.
     fn record(&mut self, record: &Record) -> std::io::Result<()>;
+    /// What it means to the call.
+    fn event(&mut self, _now: Time, _event: &Event) {}
+    /// Something is about to be done to the line: it is done when this returns.
+    fn about_to(&mut self, _now: Time, _stage: Stage, _action: &Action) {}
+    fn step(&mut self, _step: &Step) {}
     /// 20 ms heard and sent.
     fn audio(&mut self, _heard: &Frame, _sent: &Frame) -> std::io::Result<()> {
         Ok(())
@@ -235,6 +240,7 @@ impl<'a> Owner<'a> {
             Event::Overrun | Event::Underrun | Event::DeviceRemoved => Actor::Card,
             _ => Actor::Exchange,
         };
+        self.witness.event(now, &event);
         self.tell(Record::new(now, who, describe(&event)));
         self.call.handle(now, &event);
     }
@@ -243,10 +249,12 @@ impl<'a> Owner<'a> {
         match output {
             CallOutput::Do(action) => {
                 self.tell(Record::new(now, Actor::Us, describe_action(&action)));
+                self.witness.about_to(now, self.call.stage(), &action);
                 self.line.act(now, action);
             }
             CallOutput::Step(step) => {
                 self.tell(Record::new(now, Actor::Call, step.to_string()));
+                self.witness.step(&step);
                 self.steps.push(step);
             }
             CallOutput::Reply(id, reply) => self.reply(now, id, reply),
@@ -302,7 +310,7 @@ impl<'a> Owner<'a> {
                     let id = self.next_id;
                     self.next_id += 1;
                     let (warm, targets) = match &request {
-                        Request::Transfer(plan) => describe_plan(plan),
+                        Request::Transfer(plan) | Request::Conference(Some(plan)) => describe_plan(plan),
                         _ => (false, Vec::new()),
                     };
                     let hang_up_on_fail = matches!(ask, Ask::Transfer { on_fail: OnFail::Hangup, .. });
@@ -367,18 +375,25 @@ impl<'a> Owner<'a> {
 
 fn describe_plan(plan: &crate::call::transfer::TransferPlan) -> (bool, Vec<String>) {
     let name = |t: &crate::call::Target| t.name.clone().unwrap_or_else(|| t.number.reveal());
-    (plan.warm, plan.targets.iter().map(name).collect())
+    (plan.warm, plan.targets.iter().chain(&plan.voicemail).map(name).collect())
 }
 
 fn transfer_report(result: &Transferred, warm: bool, targets: &[String], steps: Vec<Step>) -> TransferReport {
     let (target, proof) = match result {
         Transferred::Completed { target, proof } => (targets.get(*target).cloned(), proof.clone()),
         Transferred::Unproven { target } => (targets.get(*target).cloned(), Vec::new()),
-        Transferred::CallerBack { evidence } => (None, vec![format!("caller is back: {evidence}")]),
+        Transferred::Voicemail { proof } => (targets.last().cloned(), proof.clone()),
+        Transferred::CallerBack { evidence } | Transferred::Retrieved { evidence } => {
+            (None, vec![format!("caller is back: {evidence}")])
+        }
+        Transferred::Held { heard } => (None, vec![format!("{heard} tone after the flash")]),
+        Transferred::Joined { target, evidence } => {
+            (target.and_then(|t| targets.get(t)).cloned(), vec![format!("after the joining flash: {evidence}")])
+        }
         _ => (None, Vec::new()),
     };
     let ending = result.ending();
-    TransferReport { result: ending.name().into(), exit: ending.exit().code(), warm, target, proof, steps }
+    TransferReport { result: result.name().into(), exit: ending.exit().code(), warm, target, proof, steps }
 }
 
 fn refused(why: String, exit: Exit) -> Answer {
@@ -408,6 +423,12 @@ fn describe_ask(ask: &Ask) -> String {
         Ask::Flash { ms: None } => "flash".into(),
         Ask::Flash { ms: Some(ms) } => format!("flash {ms}ms"),
         Ask::Dtmf { digits } => format!("dtmf {}", crate::number::mask(digits)),
+        Ask::Hold => "hold".into(),
+        Ask::Retrieve => "retrieve".into(),
+        Ask::Conference { target: None, .. } => "conference".into(),
+        Ask::Conference { target: Some(t), .. } => {
+            format!("conference {}", t.name.clone().unwrap_or_else(|| crate::number::mask(&t.number)))
+        }
         Ask::Transfer { targets, warm, .. } => {
             let name = |t: &crate::control::TargetAsk| t.name.clone().unwrap_or_else(|| crate::number::mask(&t.number));
             let all: Vec<String> = targets.iter().map(name).collect();

@@ -2,6 +2,7 @@
 
 mod control {
     mod lock;
+    mod openapi;
     mod place;
     mod server;
     mod support;

@@ -86,6 +86,8 @@ pub struct Manners {
     pub back: String,
     /// How to connect the two and leave: `H` (hang up) or `R4`.
     pub complete: Completion,
+    /// How all three come together: `R` or with a digit (`R3`).
+    pub join: Option<String>,
     /// May the transfer be completed while the target rings?
     pub while_ringing: bool,
     /// Longest wait for dial tone after going off-hook.
@@ -110,7 +112,9 @@ pub enum Completion {
     HangUp,
     /// A recall followed by these digits.
     Recall(DialString),
-    /// This line's three-way call ends with our hang-up: leaving would drop both parties.
+    /// This line's three-way call ends with our hang-up: we stay in it, and hang up when the others have.
+    Stay,
+    /// The same, and we are not to stay either: such a transfer is refused.
     Never,
 }
 
@@ -136,6 +140,7 @@ impl Manners {
             flash_widths,
             back: manners.back.clone(),
             complete,
+            join: manners.conference.clone(),
             while_ringing: manners.while_ringing,
             dial_tone_wait: Duration::from_secs(5),
             recall_tone_wait: Duration::from_secs(3),

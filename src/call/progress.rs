@@ -132,7 +132,11 @@ impl Progress {
                     self.out.push_back(Progressed::Alerting { since });
                 }
             }
-            Heard::Tone { tone, .. } if tone.is(ToneKind::Busy) => self.failed(Ending::Busy, Some(tone.kind)),
+            Heard::Tone { tone, .. } if tone.is(ToneKind::Busy) => {
+                // a line that rang was not busy: the called side refused, and this is how the exchange says so
+                let ending = if self.alerting_since.is_some() { Ending::Rejected } else { Ending::Busy };
+                self.failed(ending, Some(tone.kind));
+            }
             Heard::Tone { tone, .. } => match tone.kind {
                 ToneKind::Congestion | ToneKind::Disconnect | ToneKind::Howler => {
                     // it rang, and then the network said no: the called side refused

@@ -14,12 +14,20 @@ pub enum Ending {
     Transferred,
     /// The transfer was sent on its way, and no proof could be had.
     TransferUnproven,
+    /// No target took the call, and the mailbox named for that case did.
+    Voicemail,
+    /// All three are together, and we stay with them.
+    Joined,
+    /// The exchange did not bring the three together; the caller is on hold.
+    NotJoined,
     /// No target took the call; the caller is back with us.
     TransferFailed,
     /// A party is gone that should not be.
     PartyLost,
     /// The exchange did not answer any flash; the call is where it was.
     FlashUnanswered,
+    /// The exchange gave no tone for any flash, and nobody has spoken since.
+    FlashUnproven,
     /// Leaving would drop both parties on this line.
     TransferRefused,
     /// Nobody called within the time given.
@@ -51,10 +59,44 @@ pub enum Ending {
 }
 
 impl Ending {
+    pub const ALL: [Ending; 28] = [
+        Ending::Completed,
+        Ending::Transferred,
+        Ending::TransferUnproven,
+        Ending::Voicemail,
+        Ending::Joined,
+        Ending::NotJoined,
+        Ending::FlashUnproven,
+        Ending::TransferFailed,
+        Ending::PartyLost,
+        Ending::FlashUnanswered,
+        Ending::TransferRefused,
+        Ending::NobodyCalled,
+        Ending::NoDialTone,
+        Ending::Glare,
+        Ending::Busy,
+        Ending::NoAnswer,
+        Ending::Congestion,
+        Ending::Rejected,
+        Ending::NotInService,
+        Ending::DigitsNotTaken,
+        Ending::NothingHeard,
+        Ending::FarHangUp,
+        Ending::LineLost,
+        Ending::DeviceRemoved,
+        Ending::HungUpByCommand,
+        Ending::Interrupted,
+        Ending::TimedOut,
+        Ending::PortFailed,
+    ];
+
     pub fn exit(self) -> Exit {
         match self {
-            Ending::Completed | Ending::Transferred | Ending::HungUpByCommand => Exit::Done,
-            Ending::TransferUnproven | Ending::NothingHeard => Exit::Unknown,
+            Ending::Completed | Ending::Transferred | Ending::Voicemail | Ending::Joined | Ending::HungUpByCommand => {
+                Exit::Done
+            }
+            Ending::NotJoined => Exit::Failed,
+            Ending::TransferUnproven | Ending::NothingHeard | Ending::FlashUnproven => Exit::Unknown,
             Ending::TransferFailed => Exit::TransferFailed,
             Ending::PartyLost => Exit::PartyLost,
             Ending::FlashUnanswered => Exit::NoFlashAnswer,
@@ -75,7 +117,12 @@ impl Ending {
     /// The nearest cause of ITU-T Q.850, where one fits. An analog line tells none: it is derived from tones.
     pub fn q850(self) -> Option<u8> {
         match self {
-            Ending::Completed | Ending::Transferred | Ending::HungUpByCommand | Ending::FarHangUp => Some(16),
+            Ending::Completed
+            | Ending::Transferred
+            | Ending::Voicemail
+            | Ending::Joined
+            | Ending::HungUpByCommand
+            | Ending::FarHangUp => Some(16),
             Ending::Busy => Some(17),
             Ending::NoAnswer => Some(19),
             Ending::Rejected => Some(21),
@@ -92,9 +139,13 @@ impl Ending {
             Ending::Completed => "completed",
             Ending::Transferred => "transferred",
             Ending::TransferUnproven => "transfer-unproven",
+            Ending::Voicemail => "voicemail",
+            Ending::Joined => "joined",
+            Ending::NotJoined => "not-joined",
             Ending::TransferFailed => "transfer-failed",
             Ending::PartyLost => "party-lost",
             Ending::FlashUnanswered => "flash-unanswered",
+            Ending::FlashUnproven => "flash-unproven",
             Ending::TransferRefused => "transfer-refused",
             Ending::NobodyCalled => "nobody-called",
             Ending::NoDialTone => "no-dial-tone",

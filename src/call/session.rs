@@ -44,8 +44,15 @@ pub struct Answering {
 pub enum Request {
     HangUp,
     Flash(Option<Duration>),
+    /// To the far side; with the caller on hold, the number of a second party.
     Dtmf(DialString),
     Transfer(TransferPlan),
+    /// The caller waits, and we have the recall tone.
+    Hold,
+    /// The caller again; a second party is left.
+    Retrieve,
+    /// All three together: with this target, or with the second party that was dialled on hold.
+    Conference(Option<TransferPlan>),
     /// The process is told to end: leave the line on-hook, at once.
     Interrupt,
     /// The time that the user gave is over.
@@ -84,6 +91,8 @@ pub enum Stage {
     Waiting,
     Talking,
     Transferring,
+    OnHold,
+    Conference,
     Over,
 }
 
@@ -94,6 +103,8 @@ impl Stage {
             Stage::Waiting => "waiting for a call",
             Stage::Talking => "talking",
             Stage::Transferring => "transferring",
+            Stage::OnHold => "on hold",
+            Stage::Conference => "in conference",
             Stage::Over => "over",
         }
     }
@@ -137,6 +148,10 @@ pub struct Call {
     answered_at: Option<Time>,
     caller: Option<CallerId>,
     result: Option<Transferred>,
+    /// The talk is one of three: our hang-up may drop the other two.
+    joined: bool,
+    /// How the call ends as soon as nobody is on hold any more.
+    winding_down: Option<Ending>,
     out: VecDeque<CallOutput>,
 }
 
@@ -159,6 +174,8 @@ impl Call {
             answered_at: None,
             caller: None,
             result: None,
+            joined: false,
+            winding_down: None,
             out: VecDeque::new(),
         };
         call.follow(now);
@@ -166,10 +183,12 @@ impl Call {
     }
 
     pub fn stage(&self) -> Stage {
-        match self.machine {
+        match &self.machine {
             Machine::Originate(_) => Stage::Dialling,
             Machine::Receive(_) => Stage::Waiting,
+            Machine::Talk(_) if self.joined => Stage::Conference,
             Machine::Talk(_) => Stage::Talking,
+            Machine::Transfer(m) if m.is_resting() => Stage::OnHold,
             Machine::Transfer(_) => Stage::Transferring,
             Machine::Over => Stage::Over,
         }
@@ -238,20 +257,58 @@ impl Call {
     pub fn request(&mut self, now: Time, id: u64, request: Request) {
         let stage = self.stage();
         match request {
-            Request::Interrupt => self.over(Ending::Interrupted),
-            Request::TimeOut => self.over(Ending::TimedOut),
+            // told again and again while we wind down
+            Request::Interrupt | Request::TimeOut if self.winding_down.is_some() => {}
+            Request::Interrupt => self.wind_down(now, Ending::Interrupted),
+            Request::TimeOut => self.wind_down(now, Ending::TimedOut),
             Request::HangUp => {
                 self.out.push_back(CallOutput::Reply(id, Reply::Done { heard: None }));
-                self.over(Ending::HungUpByCommand);
+                self.wind_down(now, Ending::HungUpByCommand);
             }
-            _ if stage != Stage::Talking || self.errand.is_some() => {
-                let why = match (&self.errand, stage) {
-                    (Some(_), _) => "another flash or digit string is still being sent".to_string(),
-                    (None, Stage::Over) => "the call is over".to_string(),
-                    (None, stage) => format!("the call is {}, not talking", stage.name()),
+            _ if self.winding_down.is_some() => self.refuse(id, "the call is being ended"),
+            _ if self.errand.is_some() => {
+                self.refuse(id, "another flash or digit string is still being sent");
+            }
+            Request::Dtmf(digits) if stage == Stage::OnHold => {
+                self.errand = Some(Errand { id, flash: false, sent: false });
+                self.out.push_back(CallOutput::Step(Step::new(now, "dtmf").target(digits.to_string())));
+                match &mut self.machine {
+                    Machine::Transfer(m) if m.takes_number() => m.dial(digits),
+                    _ => self.out.push_back(CallOutput::Do(Action::Dial(digits, self.manners.dial_method))),
+                }
+            }
+            Request::Retrieve if stage == Stage::OnHold => {
+                if let Machine::Transfer(m) = &mut self.machine {
+                    self.transfer_asked_by = Some(id);
+                    m.retrieve(now);
+                }
+            }
+            Request::Conference(None) if stage == Stage::OnHold => {
+                if let Machine::Transfer(m) = &mut self.machine {
+                    if m.join(now) {
+                        self.transfer_asked_by = Some(id);
+                    } else {
+                        self.refuse(id, "no second party has answered yet");
+                    }
+                }
+            }
+            _ if stage == Stage::OnHold => {
+                self.refuse(id, "the caller is on hold: retrieve him, dial somebody with dtmf, or bring all together");
+            }
+            _ if !matches!(stage, Stage::Talking | Stage::Conference) => {
+                let why = match stage {
+                    Stage::Over => "the call is over".to_string(),
+                    stage => format!("the call is {}, not talking", stage.name()),
                 };
-                self.out.push_back(CallOutput::Reply(id, Reply::Refused(why)));
+                self.refuse(id, &why);
             }
+            Request::Retrieve => self.refuse(id, "nobody is on hold"),
+            Request::Conference(None) => self.refuse(id, "there is no second party: name one, or hold and dial first"),
+            Request::Hold | Request::Transfer(_) | Request::Conference(_) if stage == Stage::Conference => {
+                self.refuse(id, "all three are together: a flash drops the last one, a hang-up ends our part");
+            }
+            Request::Hold => self.begin_asked(now, id, TransferPlan::hold()),
+            Request::Conference(Some(plan)) => self.begin_asked(now, id, plan),
             Request::Flash(width) => {
                 let width = width.or(self.manners.flash_widths.first().copied()).unwrap_or(Duration::from_millis(500));
                 self.errand = Some(Errand { id, flash: true, sent: false });
@@ -263,12 +320,31 @@ impl Call {
                 self.out.push_back(CallOutput::Step(Step::new(now, "dtmf").target(digits.to_string())));
                 self.out.push_back(CallOutput::Do(Action::Dial(digits, self.manners.dial_method)));
             }
-            Request::Transfer(plan) => {
-                self.transfer_asked_by = Some(id);
-                self.begin_transfer(now, plan);
-            }
+            Request::Transfer(plan) => self.begin_asked(now, id, plan),
         }
         self.follow(now);
+    }
+
+    /// Ends the call, but never over the head of a party on hold: it is taken back first.
+    fn wind_down(&mut self, now: Time, ending: Ending) {
+        let takes_time = match &mut self.machine {
+            Machine::Transfer(m) => m.abort(now),
+            _ => false,
+        };
+        if takes_time {
+            self.winding_down = Some(ending);
+        } else {
+            self.over(ending);
+        }
+    }
+
+    fn refuse(&mut self, id: u64, why: &str) {
+        self.out.push_back(CallOutput::Reply(id, Reply::Refused(why.into())));
+    }
+
+    fn begin_asked(&mut self, now: Time, id: u64, plan: TransferPlan) {
+        self.transfer_asked_by = Some(id);
+        self.begin_transfer(now, plan);
     }
 
     fn errand_handle(&mut self, now: Time, event: &Event) {
@@ -352,20 +428,42 @@ impl Call {
 
     fn transfer_done(&mut self, now: Time, result: Transferred) {
         let ending = result.ending();
-        let still_up =
-            matches!(result, Transferred::CallerBack { .. } | Transferred::FlashUnanswered | Transferred::Refused);
+        let waits_on = matches!(result, Transferred::Held { .. } | Transferred::NotJoined { .. });
+        let joined = matches!(result, Transferred::Joined { .. });
+        let still_up = joined
+            || matches!(
+                result,
+                Transferred::CallerBack { .. }
+                    | Transferred::Retrieved { .. }
+                    | Transferred::FlashUnanswered
+                    | Transferred::FlashUnproven
+                    | Transferred::Refused
+            );
         self.result = Some(result.clone());
-        match self.transfer_asked_by.take() {
+        let asked_by = self.transfer_asked_by.take();
+        let scripted = asked_by.is_none();
+        match asked_by {
             Some(id) => self.out.push_back(CallOutput::Reply(id, Reply::Transferred(result))),
             None => {
                 self.verdict = Some(ending);
                 self.out.push_back(CallOutput::ScriptDone(ending));
             }
         }
+        if waits_on {
+            return;
+        }
+        if let Some(why) = self.winding_down.take() {
+            // what the transfer came to meanwhile is told where it matters more than why we left
+            let ending = if matches!(ending, Ending::PartyLost | Ending::Transferred) { ending } else { why };
+            self.verdict = None;
+            return self.over(ending);
+        }
         if still_up {
+            self.joined = joined;
             let talk = TalkPlan {
                 play: None,
-                hang_up_after: self.plan.stay,
+                // who is with us by a user's wish stays until the user says so; from three we never leave by ourselves
+                hang_up_after: self.plan.stay.filter(|_| scripted && !joined),
                 hang_up_when_played: false,
                 far_hang_up_is_the_end: true,
             };

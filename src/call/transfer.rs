@@ -8,25 +8,74 @@
 //!                      │ next target, else: the caller is back
 //! ```
 //!
+//! The same machine holds a caller for a user who wants to consult by hand (`hold`, `dtmf`, `retrieve`), and brings all
+//! three together (`conference`, and lines where our hang-up would drop the other two):
+//!
+//! ```text
+//!  recall tone ─(hold)─▶ held ─digits─▶ consulting ─answer─▶ consulted ─┬ join ─▶ joined
+//!                         ╰────────────────┴─────────────────┴──────────┴ back ─▶ retrieved
+//! ```
+//!
 //! Nothing is believed without hearing it. Measured with Asterisk's own flash logic: hang up while the target is busy
 //! and the caller is dropped; flash back first and the caller is there. So the receiver is never put down before
 //! ringback or an answer was heard.
 
-use super::progress::{Progress, Progressed};
+mod back;
+mod brief;
+mod consult;
+mod flash;
+mod join;
+mod leave;
+
+use super::progress::Progress;
 use super::{Completion, Ending, Evidence, Manners, Outbox, Output, Step, Target};
 use crate::clock::{Time, Timers};
-use crate::event::{Action, Event, Heard, ToneKind};
+use crate::event::{Action, Event, ToneKind};
 use crate::number::DialString;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What is wanted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TransferPlan {
+    pub goal: Goal,
     /// Tried in order.
     pub targets: Vec<Target>,
     /// Leave only when the target has answered; else as soon as it rings.
     pub warm: bool,
     pub no_answer_after: Duration,
+    /// Played to a target who answered, and who then accepts with 1 or refuses with 2.
+    pub brief: Option<Arc<[i16]>>,
+    /// Who gets the caller when no target took him.
+    pub voicemail: Option<Target>,
+}
+
+/// What the flash is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Goal {
+    /// The caller and a target talk without us.
+    #[default]
+    Transfer,
+    /// The caller waits, and what follows is a user's to say.
+    Hold,
+    /// All three talk.
+    Conference,
+}
+
+impl TransferPlan {
+    /// To the first of these who takes the call.
+    pub fn to(targets: Vec<Target>, warm: bool, no_answer_after: Duration) -> TransferPlan {
+        TransferPlan { goal: Goal::Transfer, targets, warm, no_answer_after, brief: None, voicemail: None }
+    }
+
+    pub fn hold() -> TransferPlan {
+        let no_answer_after = Duration::from_secs(3600);
+        TransferPlan { goal: Goal::Hold, ..TransferPlan::to(Vec::new(), true, no_answer_after) }
+    }
+
+    pub fn conference(target: Target, no_answer_after: Duration) -> TransferPlan {
+        TransferPlan { goal: Goal::Conference, ..TransferPlan::to(vec![target], true, no_answer_after) }
+    }
 }
 
 /// How it ended.
@@ -40,12 +89,24 @@ pub enum Transferred {
     CallerBack { evidence: Evidence },
     /// The exchange did not take any flash; the call was never touched.
     FlashUnanswered,
+    /// No flash brought a recall tone, and since then nobody has spoken: the caller may be there, or on a silent hold.
+    FlashUnproven,
     /// The caller hung up meanwhile, and the exchange said so.
     CallerGone,
     /// We could not get back to the caller.
     PartyLost,
     /// On this line our hang-up would drop both parties.
     Refused,
+    /// No target took it, and the mailbox named for that case did.
+    Voicemail { proof: Vec<String> },
+    /// The caller is on hold, and the exchange waits for digits. The machine lives on.
+    Held { heard: String },
+    /// He is with us again, as was asked.
+    Retrieved { evidence: Evidence },
+    /// All three are together. The machine lives on: our hang-up may drop the other two.
+    Joined { target: Option<usize>, evidence: Evidence },
+    /// The exchange did not bring the three together; the caller is still on hold. The machine lives on.
+    NotJoined { heard: String },
 }
 
 impl Transferred {
@@ -55,9 +116,23 @@ impl Transferred {
             Transferred::Unproven { .. } => Ending::TransferUnproven,
             Transferred::CallerBack { .. } => Ending::TransferFailed,
             Transferred::FlashUnanswered => Ending::FlashUnanswered,
+            Transferred::FlashUnproven => Ending::FlashUnproven,
             Transferred::CallerGone => Ending::FarHangUp,
             Transferred::PartyLost => Ending::PartyLost,
             Transferred::Refused => Ending::TransferRefused,
+            Transferred::Voicemail { .. } => Ending::Voicemail,
+            Transferred::Joined { .. } => Ending::Joined,
+            Transferred::Held { .. } | Transferred::Retrieved { .. } => Ending::Completed,
+            Transferred::NotJoined { .. } => Ending::NotJoined,
+        }
+    }
+
+    /// The result's name in answers.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Transferred::Held { .. } => "held",
+            Transferred::Retrieved { .. } => "retrieved",
+            _ => self.ending().name(),
         }
     }
 }
@@ -70,6 +145,8 @@ enum Why {
     Back,
     /// To connect the two where the exchange wants a recall code for it.
     Complete,
+    /// To bring all three together.
+    Join,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -83,6 +160,16 @@ enum State {
     Consulting,
     /// The target answered; it must still be there a moment later.
     Confirming,
+    /// The target is told who calls, and asked to accept.
+    Briefing,
+    AwaitingKey,
+    /// The caller is on hold and the exchange waits for digits.
+    Held,
+    /// A second party talks with us, and the caller is on hold.
+    Consulted,
+    /// The flash that joins is done: does a tone say that it was taken for something else?
+    Joining,
+    Joined,
     /// The recall code (`R1`, `R4`) is being sent.
     SendingCode(Why),
     /// Code for completion sent: does the exchange let us go?
@@ -108,6 +195,8 @@ enum Timer {
     Confirmed,
     /// No tone of the exchange for long enough: the caller's line it is.
     NoToneHeard,
+    /// The target had time enough to press a key.
+    NoKey,
     /// Nobody rang us back.
     NoRecallRing,
     NoDialTone,
@@ -130,6 +219,21 @@ pub struct Transfer {
     /// A steady sound that no exchange makes: somebody is there.
     strange_tone: bool,
     last_heard: Option<ToneKind>,
+    /// How often the target was briefed.
+    briefed: u32,
+    voicemail_tried: bool,
+    /// Somebody spoke since the last flash.
+    speech: bool,
+    /// Nobody is on hold: no flash yet, or the last one brought the caller back.
+    caller_here: bool,
+    /// A tone came before the recall code was sent: the exchange was ready for it.
+    tone_before_code: bool,
+    /// A completion whose outcome the exchange did not make clear: the way back tells whether it was taken.
+    in_doubt: bool,
+    /// Flashes brought no recall tone and nobody spoke since: is the caller there, or on a hold that gave no tone?
+    silent_hold: bool,
+    /// The user wants it to end: no further target.
+    aborted: bool,
     progress: Option<Progress>,
     out: Outbox<Transferred>,
 }
@@ -141,7 +245,7 @@ const SETTLE_BETWEEN_FLASHES: Duration = Duration::from_millis(2100);
 /// Between hearing the recall tone and the first digit.
 const RECEIVER_READY: Duration = Duration::from_millis(200);
 /// The exchange expects a recall code within about two seconds, and many give no tone before it.
-const CODE_DELAY: Duration = Duration::from_millis(700);
+const CODE_DELAY: Duration = Duration::from_millis(1500);
 const CONFIRM: Duration = Duration::from_millis(1200);
 /// No tone for this long on the way back: slower than the slowest cadence of busy and reorder (Sweden: 1 s).
 const NO_TONE: Duration = Duration::from_millis(2500);
@@ -160,15 +264,25 @@ impl Transfer {
             unanswered: 0,
             strange_tone: false,
             last_heard: None,
+            briefed: 0,
+            voicemail_tried: false,
+            speech: false,
+            caller_here: true,
+            tone_before_code: false,
+            in_doubt: false,
+            silent_hold: false,
+            aborted: false,
             progress: None,
             out: Outbox::default(),
             plan,
             manners,
         };
-        if t.manners.complete == Completion::Never {
-            t.out.tell(Step::new(now, "transfer").result("refused: our hang-up would drop both parties"));
+        if t.plan.goal == Goal::Transfer && t.manners.complete == Completion::Never {
+            let why = "refused: our hang-up would drop both parties; transfer.complete = \"stay\" in tipring.toml \
+                       stays with them instead";
+            t.out.tell(Step::new(now, "transfer").result(why));
             t.end(Transferred::Refused);
-        } else if t.plan.targets.is_empty() {
+        } else if t.plan.goal != Goal::Hold && t.plan.targets.is_empty() {
             t.end(Transferred::CallerBack { evidence: Evidence::NoTone });
         } else {
             t.timers.set(Timer::Settled, now + SETTLE);
@@ -176,9 +290,63 @@ impl Transfer {
         t
     }
 
+    /// The caller waits, alone or beside a second party, for what the user wants next.
+    pub fn is_resting(&self) -> bool {
+        let by_hand = self.plan.goal == Goal::Hold;
+        match self.state {
+            State::Held | State::Consulted | State::Joined => true,
+            State::Dialling | State::Consulting | State::Confirming => by_hand,
+            _ => false,
+        }
+    }
+
+    pub fn is_joined(&self) -> bool {
+        self.state == State::Joined
+    }
+
+    /// The call is to end: no further target is tried, and a caller on hold is taken back first, so that nobody is left
+    /// ringing or holding behind our hang-up. False when that needs no time.
+    pub fn abort(&mut self, now: Time) -> bool {
+        self.aborted = true;
+        match self.state {
+            State::Over | State::Joined => false,
+            State::Settling(_) if self.caller_here => false,
+            // on its way, one way or the other
+            State::Watching
+            | State::CheckingIdle
+            | State::AnsweringRecall
+            | State::ProvingCaller
+            | State::CompletionHeard
+            | State::Flashing(_)
+            | State::SendingCode(_)
+            | State::Settling(Why::Back) => true,
+            _ => {
+                if matches!(self.state, State::Briefing) {
+                    self.out.act(Action::StopPlaying);
+                }
+                self.go_back(now);
+                true
+            }
+        }
+    }
+
+    fn is_letting_go(&self) -> bool {
+        matches!(self.state, State::SendingCode(Why::Complete) | State::CompletionHeard)
+    }
+
+    /// What of a user's is on the line is not ours to answer: digits to a second party, or to the exchange.
+    pub fn takes_number(&self) -> bool {
+        self.state == State::Held
+    }
+
     pub fn handle(&mut self, now: Time, event: &Event) {
         match event {
             _ if self.state == State::Over => return,
+            // told to let go, we are let go of: a long forward disconnect
+            Event::LineLost | Event::ForwardDisconnect { .. } if self.is_letting_go() => {
+                return self.leave(now, "forward disconnect");
+            }
+            Event::LineLost if matches!(self.state, State::Watching | State::CheckingIdle) => return,
             Event::DeviceRemoved | Event::LineLost | Event::Alarm(_) => {
                 let heard = if *event == Event::DeviceRemoved { "device removed" } else { "line lost" };
                 self.out.tell(Step::new(now, "transfer").heard(heard).result("party-lost"));
@@ -199,7 +367,11 @@ impl Transfer {
                 }
                 self.follow(now);
             }
-            State::Confirming => self.confirming(now, event),
+            State::Confirming | State::Consulted => self.confirming(now, event),
+            State::Briefing | State::AwaitingKey => self.briefing(now, event),
+            State::Held => self.held(now, event),
+            State::Joining => self.joining(now, event),
+            State::Joined => self.joined(now, event),
             State::SendingCode(why) if *event == Event::DialDone => self.code_sent(now, why),
             State::CompletionHeard => self.completion_heard(now, event),
             State::ProvingCaller => self.proving(now, event),
@@ -223,8 +395,11 @@ impl Transfer {
                     let code = self.code(why).unwrap_or_else(|| DialString::from_iter([]));
                     self.out.act(Action::Dial(code, self.manners.dial_method));
                 }
-                (Timer::Confirmed, State::Confirming) => self.complete(now),
-                (Timer::Confirmed, State::CompletionHeard) => self.leave(now, "nothing"),
+                (Timer::Confirmed, State::Confirming) => self.confirmed(now),
+                (Timer::Confirmed, State::Joining) => self.join_heard(now),
+                (Timer::NoKey, State::AwaitingKey) => self.no_key(now),
+                (Timer::Confirmed, State::CompletionHeard) => self.completion_in_doubt(now, "nothing"),
+                (Timer::NoToneHeard, State::ProvingCaller) if self.silent_hold => self.nobody_speaks(now),
                 (Timer::NoToneHeard, State::ProvingCaller) => {
                     let evidence = if self.strange_tone { Evidence::OtherTone } else { Evidence::NoTone };
                     self.caller_back(now, evidence);
@@ -256,266 +431,6 @@ impl Transfer {
 
     pub fn poll_output(&mut self) -> Option<Output<Transferred>> {
         self.out.pop()
-    }
-
-    // -- flashing ----------------------------------------------------------------------------------------------
-
-    fn flash(&mut self, _now: Time, why: Why) {
-        self.state = State::Flashing(why);
-        self.out.act(Action::Flash(self.flash_width()));
-    }
-
-    fn flash_width(&self) -> Duration {
-        let i = self.width_taken.unwrap_or(self.width);
-        self.manners.flash_widths.get(i).copied().unwrap_or(Duration::from_millis(500))
-    }
-
-    fn flashed(&mut self, now: Time, why: Why) {
-        self.state = State::Listening(why);
-        match why {
-            Why::Consult => self.timers.set(Timer::NoRecallTone, now + self.manners.recall_tone_wait),
-            Why::Back if self.code(why).is_none() => self.prove_caller(now),
-            Why::Back | Why::Complete => self.timers.set(Timer::SendDigits, now + CODE_DELAY),
-        }
-    }
-
-    /// The digits that follow the recall for this purpose, if any.
-    fn code(&self, why: Why) -> Option<DialString> {
-        match (why, &self.manners.complete) {
-            (Why::Complete, Completion::Recall(code)) => Some(code.clone()),
-            (Why::Back, _) => self.manners.back.trim_start_matches('R').trim().parse().ok(),
-            _ => None,
-        }
-    }
-
-    fn listening(&mut self, now: Time, why: Why, event: &Event) {
-        let Event::Heard(Heard::Tone { tone, .. }) = event else { return };
-        if why == Why::Consult && tone.kind.is_dial_tone() && self.timers.is_armed(Timer::NoRecallTone) {
-            self.width_taken = Some(self.width_taken.unwrap_or(self.width));
-            self.unanswered = 0;
-            self.timers.stop_all();
-            self.timers.set(Timer::SendDigits, now + RECEIVER_READY);
-            let ms = self.flash_width().as_millis() as u64;
-            self.out.tell(Step::new(now, "flash").ms(ms).heard(tone.to_string()));
-        }
-    }
-
-    fn no_recall_tone(&mut self, now: Time) {
-        let ms = self.flash_width().as_millis() as u64;
-        self.out.tell(Step::new(now, "flash").ms(ms).heard("no recall tone"));
-        if self.width_taken.is_none() {
-            self.width += 1;
-            if self.width < self.manners.flash_widths.len() {
-                self.settle(now, Why::Consult);
-            } else {
-                self.end(Transferred::FlashUnanswered);
-            }
-            return;
-        }
-        // This exchange takes this width. Where the flash back had made a three-way call with the failed leg, this one
-        // has dropped that leg (Asterisk does so, and the three-way service of North America): the next one recalls.
-        self.unanswered += 1;
-        if self.unanswered < UNANSWERED_MAX {
-            self.settle(now, Why::Consult);
-        } else {
-            self.unanswered = 0;
-            self.back_attempts = 0;
-            self.prove_caller(now);
-        }
-    }
-
-    fn settle(&mut self, now: Time, why: Why) {
-        self.state = State::Settling(why);
-        self.timers.stop_all();
-        self.timers.set(Timer::Settled, now + SETTLE_BETWEEN_FLASHES);
-    }
-
-    // -- consulting ----------------------------------------------------------------------------------------------
-
-    fn follow(&mut self, now: Time) {
-        while let Some(progressed) = self.progress.as_mut().and_then(Progress::poll_output) {
-            if self.state != State::Consulting {
-                continue;
-            }
-            let step = Step::new(now, "dial").target(super::shown(&self.plan.targets[self.target]));
-            match progressed {
-                Progressed::Alerting { .. } => {
-                    self.last_heard = Some(ToneKind::Ringback);
-                    self.out.tell(step.heard("ringback").result("alerting"));
-                    if !self.plan.warm && self.manners.while_ringing {
-                        self.progress = None;
-                        self.complete(now);
-                    }
-                }
-                Progressed::Answered(answer) => {
-                    self.last_heard = None;
-                    self.out.tell(step.heard(answer.how.name()).result("answered"));
-                    self.progress = None;
-                    self.state = State::Confirming;
-                    self.timers.stop_all();
-                    self.timers.set(Timer::Confirmed, now + CONFIRM);
-                }
-                Progressed::Failed { ending, heard } => {
-                    self.last_heard = heard;
-                    self.out.tell(step.heard(heard.map_or("nothing", ToneKind::name)).result(ending.name()));
-                    self.progress = None;
-                    self.go_back(now);
-                }
-            }
-        }
-    }
-
-    fn confirming(&mut self, now: Time, event: &Event) {
-        let gone = match event {
-            Event::Heard(Heard::Tone { tone, .. }) => Some(tone.to_string()),
-            Event::ForwardDisconnect { .. } => Some("forward disconnect".into()),
-            _ => None,
-        };
-        if let Some(heard) = gone {
-            let target = super::shown(&self.plan.targets[self.target]);
-            self.out.tell(Step::new(now, "consult").target(target).heard(heard).result("target hung up"));
-            self.go_back(now);
-        }
-    }
-
-    // -- completing ----------------------------------------------------------------------------------------------
-
-    fn complete(&mut self, now: Time) {
-        match self.manners.complete {
-            Completion::Recall(_) => {
-                self.timers.stop_all();
-                self.flash(now, Why::Complete);
-            }
-            _ => self.leave(now, ""),
-        }
-    }
-
-    fn code_sent(&mut self, now: Time, why: Why) {
-        match why {
-            Why::Back => self.prove_caller(now),
-            _ => {
-                self.state = State::CompletionHeard;
-                self.timers.set(Timer::Confirmed, now + Duration::from_secs(3));
-            }
-        }
-    }
-
-    fn completion_heard(&mut self, now: Time, event: &Event) {
-        match event {
-            // let go: dial tone, disconnect tone, or the loop opened
-            Event::Heard(Heard::Tone { tone, .. }) => self.leave(now, tone.kind.name()),
-            Event::ForwardDisconnect { .. } => self.leave(now, "forward disconnect"),
-            Event::Heard(Heard::Speech { .. }) => {
-                // somebody still talks to us: the code was not taken, and hanging up now could drop both
-                let target = super::shown(&self.plan.targets[self.target]);
-                self.out.tell(Step::new(now, "complete").target(target).heard("speech").result("code not taken"));
-                self.go_back(now);
-            }
-            _ => {}
-        }
-    }
-
-    fn leave(&mut self, now: Time, heard: &str) {
-        self.timers.stop_all();
-        self.progress = None;
-        let mut step = Step::new(now, "hang-up").target(super::shown(&self.plan.targets[self.target]));
-        if !heard.is_empty() {
-            step = step.heard(heard);
-        }
-        self.out.tell(step);
-        self.out.act(Action::OnHook);
-        self.state = State::Watching;
-        self.timers.set(Timer::NoRecallRing, now + self.manners.recall_ring_watch);
-    }
-
-    fn left(&mut self, now: Time, event: &Event) {
-        match event {
-            Event::Ringing { .. } => {
-                self.out.tell(Step::new(now, "watch").heard("recall ringing").result("recalled"));
-                self.recalled(now);
-            }
-            Event::Heard(Heard::Tone { tone, .. }) if self.state == State::CheckingIdle && tone.kind.is_dial_tone() => {
-                self.out.act(Action::OnHook);
-                let heard = format!("no recall ringing, {tone} tone");
-                self.out.tell(Step::new(now, "check-line").heard(heard).result("proven"));
-                let watched = self.manners.recall_ring_watch.as_secs_f64();
-                let proof = vec![format!("no recall ringing in {watched} s"), format!("{tone} tone on our line")];
-                self.end(Transferred::Completed { target: self.target, proof });
-            }
-            Event::Heard(Heard::Speech { .. }) if self.state == State::CheckingIdle => {
-                // we lifted into a call: the exchange never let go of us, or rang us back this very moment
-                self.out.tell(Step::new(now, "check-line").heard("speech").result("still in the call"));
-                self.caller_back(now, Evidence::Speech);
-            }
-            _ => {}
-        }
-    }
-
-    fn recalled(&mut self, now: Time) {
-        self.timers.stop_all();
-        self.state = State::AnsweringRecall;
-        self.out.act(Action::OffHook);
-        self.timers.set(Timer::Settled, now + SETTLE);
-    }
-
-    // -- the way back ----------------------------------------------------------------------------------------------
-
-    fn go_back(&mut self, now: Time) {
-        self.timers.stop_all();
-        self.progress = None;
-        self.back_attempts = 0;
-        self.flash(now, Why::Back);
-    }
-
-    fn prove_caller(&mut self, now: Time) {
-        self.state = State::ProvingCaller;
-        self.strange_tone = false;
-        self.timers.stop_all();
-        // after ringback a silence may be its pause, not the caller's
-        let listen = if self.last_heard == Some(ToneKind::Ringback) {
-            self.manners.ringback_gap + Duration::from_millis(2500)
-        } else {
-            NO_TONE
-        };
-        self.timers.set(Timer::NoToneHeard, now + listen);
-    }
-
-    fn proving(&mut self, now: Time, event: &Event) {
-        match event {
-            Event::Heard(Heard::Speech { .. }) => self.caller_back(now, Evidence::Speech),
-            Event::ForwardDisconnect { .. } => {
-                self.out.tell(Step::new(now, "back").heard("forward disconnect").result("caller hung up"));
-                self.end(Transferred::CallerGone);
-            }
-            Event::Heard(Heard::OtherTone { .. }) => self.strange_tone = true,
-            Event::Heard(Heard::Tone { tone, .. }) if tone.is(ToneKind::CallWaiting) => {}
-            Event::Heard(Heard::Tone { tone, .. }) => {
-                self.back_attempts += 1;
-                let ms = self.flash_width().as_millis() as u64;
-                let step = Step::new(now, "back").ms(ms).heard(tone.to_string());
-                if self.back_attempts < BACK_ATTEMPTS {
-                    self.out.tell(step.result("again"));
-                    self.last_heard = Some(tone.kind);
-                    self.settle(now, Why::Back);
-                } else {
-                    self.out.tell(step.result("party-lost"));
-                    self.end(Transferred::PartyLost);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn caller_back(&mut self, now: Time, evidence: Evidence) {
-        self.timers.stop_all();
-        self.last_heard = None;
-        self.out.tell(Step::new(now, "back").heard(evidence.name()).result("caller is back"));
-        self.target += 1;
-        if self.target < self.plan.targets.len() {
-            self.settle(now, Why::Consult);
-        } else {
-            self.end(Transferred::CallerBack { evidence });
-        }
     }
 
     fn end(&mut self, with: Transferred) {

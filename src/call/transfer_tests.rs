@@ -20,6 +20,7 @@ fn manners() -> Manners {
         flash_widths: vec![Duration::from_millis(600), Duration::from_millis(850), Duration::from_millis(450)],
         back: "R".into(),
         complete: Completion::HangUp,
+        join: Some("R".into()),
         while_ringing: true,
         dial_tone_wait: Duration::from_secs(5),
         recall_tone_wait: Duration::from_secs(3),
@@ -49,7 +50,7 @@ struct Run {
 
 fn run(targets: &[&str], warm: bool, manners: Manners, mut exchange: Exchange) -> Run {
     let targets = targets.iter().map(|t| Target { name: None, number: t.parse().unwrap() }).collect();
-    let plan = TransferPlan { targets, warm, no_answer_after: Duration::from_secs(20) };
+    let plan = TransferPlan::to(targets, warm, Duration::from_secs(20));
     let mut machine = Transfer::new(Time::ZERO, plan, manners);
     let mut coming: Vec<(u64, Event)> = Vec::new();
     let (mut actions, mut steps) = (Vec::new(), Vec::new());
@@ -191,18 +192,35 @@ fn ringback_still_heard_after_the_flash_back_is_not_the_caller() {
 }
 
 #[test]
-fn without_recall_tone_every_width_is_tried_and_the_call_is_left_alone() {
-    let run = run(&["5550100"], true, manners(), Exchange::default());
+fn without_recall_tone_every_width_is_tried_and_the_caller_who_speaks_on_is_left_alone() {
+    let exchange = Exchange { flash: [vec![], vec![], caller_speaks()].into(), ..Default::default() };
+    let run = run(&["5550100"], true, manners(), exchange);
     assert_eq!(run.result, Transferred::FlashUnanswered);
-    let widths: Vec<u128> = run
-        .actions
-        .iter()
-        .map(|a| match a {
-            Action::Flash(w) => w.as_millis(),
-            other => panic!("nothing but flashes: {other:?}"),
-        })
-        .collect();
-    assert_eq!(widths, [600, 850, 450]);
+    assert_eq!(flashes(&run), [600, 850, 450]);
+}
+
+#[test]
+fn a_hold_without_a_tone_is_undone_until_the_caller_speaks() {
+    // the exchange takes 850 ms, says nothing to it, and toggles
+    let exchange = Exchange { flash: [vec![], vec![], vec![], vec![], caller_speaks()].into(), ..Default::default() };
+    let run = run(&["5550100"], true, manners(), exchange);
+    assert_eq!(run.result, Transferred::FlashUnanswered);
+    assert_eq!(flashes(&run), [600, 850, 450, 450, 850]);
+}
+
+#[test]
+fn where_no_flash_is_answered_and_nobody_speaks_nothing_is_claimed() {
+    let run = run(&["5550100"], true, manners(), Exchange::default());
+    assert_eq!(run.result, Transferred::FlashUnproven);
+    assert_eq!(flashes(&run), [600, 850, 450, 450, 850, 600]);
+}
+
+fn flashes(run: &Run) -> Vec<u128> {
+    let widths = run.actions.iter().map(|a| match a {
+        Action::Flash(w) => w.as_millis(),
+        other => panic!("nothing but flashes: {other:?}"),
+    });
+    widths.collect()
 }
 
 #[test]
@@ -263,37 +281,103 @@ fn a_target_that_hangs_up_at_once_is_not_a_transfer() {
     assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech });
 }
 
+fn etsi() -> Manners {
+    Manners { back: "R1".into(), complete: Completion::Recall("4".parse().unwrap()), ..manners() }
+}
+
+fn dialled(run: &Run) -> Vec<String> {
+    let dials = run.actions.iter().filter_map(|a| match a {
+        Action::Dial(d, _) => Some(d.reveal()),
+        _ => None,
+    });
+    dials.collect()
+}
+
 #[test]
-fn explicit_call_transfer_dials_its_code_after_a_recall() {
-    let etsi = Manners { back: "R1".into(), complete: Completion::Recall("4".parse().unwrap()), ..manners() };
+fn explicit_call_transfer_dials_its_code_when_the_recall_tone_invites_to() {
     let exchange = Exchange {
-        flash: [recall(), vec![]].into(),
-        dial: [answers(), vec![(900, tone(ToneKind::Congestion))]].into(),
+        flash: [recall(), recall()].into(),
+        dial: [answers(), vec![(900, tone(ToneKind::Dial))]].into(),
         off_hook: [dial_tone()].into(),
         ..Default::default()
     };
-    let run = run(&["5550100"], true, etsi, exchange);
+    let run = run(&["5550100"], true, etsi(), exchange);
     assert!(matches!(run.result, Transferred::Completed { .. }), "{:#?}", run.steps);
-    let dialled: Vec<String> = run
-        .actions
-        .iter()
-        .filter_map(|a| match a {
-            Action::Dial(d, _) => Some(d.reveal()),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(dialled, ["5550100", "4"]);
+    assert_eq!(dialled(&run), ["5550100", "4"]);
+}
+
+#[test]
+fn a_release_tone_after_the_code_is_believed_when_the_way_back_leads_to_nobody() {
+    let released = || vec![(900, tone(ToneKind::Congestion))];
+    let exchange = Exchange {
+        flash: [recall(), recall(), vec![], vec![]].into(),
+        dial: [answers(), released(), released(), released()].into(),
+        off_hook: [dial_tone()].into(),
+        ..Default::default()
+    };
+    let run = run(&["5550100"], true, etsi(), exchange);
+    assert!(matches!(run.result, Transferred::Completed { .. }), "{:#?}", run.steps);
+    assert_eq!(dialled(&run), ["5550100", "4", "1", "1"]);
+}
+
+#[test]
+fn a_tone_that_refuses_the_code_leads_back_to_the_caller_who_is_never_hung_up_on() {
+    let exchange = Exchange {
+        flash: [recall(), recall(), recall()].into(),
+        dial: [answers(), vec![(900, tone(ToneKind::Congestion))], caller_speaks()].into(),
+        ..Default::default()
+    };
+    let run = run(&["5550100"], true, etsi(), exchange);
+    assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech });
+    assert!(!run.actions.contains(&Action::OnHook));
+}
+
+#[test]
+fn a_recall_tone_that_comes_after_the_code_has_the_code_sent_again() {
+    let exchange = Exchange {
+        flash: [recall(), vec![]].into(),
+        dial: [answers(), vec![(300, tone(ToneKind::RecallDial))], vec![(900, tone(ToneKind::Dial))]].into(),
+        off_hook: [dial_tone()].into(),
+        ..Default::default()
+    };
+    let run = run(&["5550100"], true, etsi(), exchange);
+    assert!(matches!(run.result, Transferred::Completed { .. }), "{:#?}", run.steps);
+    assert_eq!(dialled(&run), ["5550100", "4", "4"]);
+}
+
+#[test]
+fn a_call_that_is_to_end_takes_the_caller_off_hold_first() {
+    let targets = vec![Target { name: None, number: "5550101".parse().unwrap() }];
+    let plan = TransferPlan::to(targets, true, Duration::from_secs(20));
+    let mut machine = Transfer::new(Time::ZERO, plan, manners());
+    assert!(!machine.clone().abort(Time::ms(500)), "nobody is on hold yet");
+    machine.handle_timeout(Time::secs(2));
+    machine.handle(Time::ms(2_700), &Event::FlashDone);
+    machine.handle(Time::ms(3_000), &tone(ToneKind::RecallDial));
+    assert!(machine.abort(Time::ms(3_100)));
+    machine.handle(Time::ms(3_800), &Event::FlashDone);
+    machine.handle(Time::ms(4_500), &speech());
+    let mut flashes = 0;
+    let result = loop {
+        match machine.poll_output() {
+            Some(Output::Do(Action::Flash(_))) => flashes += 1,
+            Some(Output::Done(result)) => break result,
+            Some(Output::Do(action)) => panic!("{action:?}"),
+            Some(Output::Step(_)) => {}
+            None => panic!("it did not end"),
+        }
+    };
+    assert_eq!((flashes, result), (2, Transferred::CallerBack { evidence: Evidence::Speech }));
 }
 
 #[test]
 fn a_code_that_was_not_taken_leads_back_to_the_caller() {
-    let etsi = Manners { back: "R1".into(), complete: Completion::Recall("4".parse().unwrap()), ..manners() };
     let exchange = Exchange {
         flash: [recall(), vec![], vec![]].into(),
         dial: [answers(), vec![(900, speech())], caller_speaks()].into(),
         ..Default::default()
     };
-    let run = run(&["5550100"], true, etsi, exchange);
+    let run = run(&["5550100"], true, etsi(), exchange);
     assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech });
     assert!(!run.actions.contains(&Action::OnHook));
 }

@@ -2,8 +2,10 @@
 
 use super::answer::FailPolicy;
 use super::open::Named;
-use super::{Global, render};
+use super::{Global, render, speech};
+use crate::call::Target;
 use crate::control::place::Places;
+use crate::control::request::{BRIEF_MAX, pack_brief};
 use crate::control::{Answer, Ask, TargetAsk, client};
 use crate::duration;
 use crate::error::{Error, Exit};
@@ -44,11 +46,37 @@ pub struct Transfer {
     #[arg(long)]
     pub warm: bool,
     /// Try the next target when one rang for so long
-    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "20s")]
+    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "25s")]
     pub no_answer_after: Duration,
     /// What becomes of the caller when nobody takes the call
-    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    #[arg(long, default_value_t, value_name = "return|hangup|voicemail=NUM")]
     pub on_fail: FailPolicy,
+    /// Play this to a target who answered - a WAV file, or words to be spoken -, who accepts with 1 or refuses with 2
+    #[arg(long, value_name = "TEXT|FILE")]
+    pub brief: Option<String>,
+}
+
+/// Put the caller on hold: a hook flash, and the exchange's recall tone heard
+///
+/// Then `dtmf NUMBER` calls a second party, `conference` brings all three together, and `retrieve` goes back to the caller.
+#[derive(Args, Debug)]
+pub struct Hold {}
+
+/// Take the caller back from hold, and hear that he is there; a second party is left
+#[derive(Args, Debug)]
+pub struct Retrieve {}
+
+/// Bring all three together
+///
+/// Without a target: the caller on hold and whom `dtmf` has called. With one: the whole of it - hold, call, wait for the
+/// answer, join; when the target does not answer, the caller is back (exit 20).
+#[derive(Args, Debug)]
+pub struct Conference {
+    /// A number, or a name from [contacts]
+    pub target: Option<String>,
+    /// Give up when it rang for so long
+    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "25s")]
+    pub no_answer_after: Duration,
 }
 
 impl Hangup {
@@ -84,32 +112,82 @@ impl Transfer {
             targets.push(TargetAsk { name: target.name.clone(), number: target.number.reveal() });
         }
         let rings = self.no_answer_after * u32::try_from(targets.len()).unwrap_or(1);
+        let as_ask = |t: Target| TargetAsk { name: t.name.clone(), number: t.number.reveal() };
+        let brief = self.brief.as_deref().map(|b| speech::text_or_file(&config, b)).transpose()?;
+        if let Some(sound) = brief.as_ref().filter(|s| s.len() > BRIEF_MAX) {
+            let why = format!("it lasts {:.0} s", sound.len() as f64 / 8000.0);
+            return Err(Error::new(Exit::Config, "cannot use the brief", why, "give a minute at most"));
+        }
         let ask = Ask::Transfer {
             targets,
             warm: self.warm,
             no_answer_after_ms: Some(self.no_answer_after.as_millis() as u64),
-            on_fail: self.on_fail.into(),
+            on_fail: self.on_fail.on_fail(),
+            voicemail: self.on_fail.voicemail(&config, prefix)?.map(as_ask),
+            brief: brief.as_deref().map(pack_brief),
         };
         if global.dry_run {
             return super::shell::dry_ask(global, &named, &ask);
         }
+        let briefing = brief.map_or(Duration::ZERO, |b| Duration::from_secs(2 * (b.len() as u64 / 8000 + 10)));
         // beyond the ringing, a target takes a flash, digits and the way back: half a minute covers the slowest
-        let limit = global.timeout.unwrap_or(rings + Duration::from_secs(30 * (self.targets.len() as u64 + 2)));
-        match request(&named, &ask, limit)? {
-            Answer::Transfer(report) => {
-                let mut document = json!({ "schema": "tipring.transfer/1", "line": named.name });
-                merge(&mut document, serde_json::to_value(&report).unwrap_or_default());
-                let lines = || {
-                    let target = report.target.as_deref().map(|t| format!(" to {t}")).unwrap_or_default();
-                    let mut lines = render::steps(&report.steps);
-                    lines.push(format!("{}: {}{target}", named.name, report.result));
-                    lines
-                };
-                super::told(global.style().answer(&document, lines))?;
-                Ok(Exit::from_code(report.exit).unwrap_or(Exit::Failed))
-            }
-            other => Err(unexpected(&other)),
+        let each = briefing + Duration::from_secs(30);
+        let limit = global.timeout.unwrap_or(rings + each * (self.targets.len() as u32 + 3));
+        moved(global, "transfer", &named, &ask, limit)
+    }
+}
+
+impl Hold {
+    pub fn run(self, global: &Global) -> Result<Exit, Error> {
+        act(global, "hold", Ask::Hold, Duration::from_secs(60))
+    }
+}
+
+impl Retrieve {
+    pub fn run(self, global: &Global) -> Result<Exit, Error> {
+        act(global, "retrieve", Ask::Retrieve, Duration::from_secs(60))
+    }
+}
+
+impl Conference {
+    pub fn run(self, global: &Global) -> Result<Exit, Error> {
+        let config = global.load_config()?;
+        let named = Named::find(global, &config, None)?;
+        let prefix = named.country.dialling.international_prefix.as_deref();
+        let target = self.target.as_deref().map(|t| config.target(t, prefix)).transpose()?;
+        let ask = Ask::Conference {
+            target: target.map(|t| TargetAsk { name: t.name.clone(), number: t.number.reveal() }),
+            no_answer_after_ms: Some(self.no_answer_after.as_millis() as u64),
+        };
+        act(global, "conference", ask, self.no_answer_after + Duration::from_secs(60))
+    }
+}
+
+fn act(global: &Global, command: &'static str, ask: Ask, limit: Duration) -> Result<Exit, Error> {
+    let config = global.load_config()?;
+    let named = Named::find(global, &config, None)?;
+    if global.dry_run {
+        return super::shell::dry_ask(global, &named, &ask);
+    }
+    moved(global, command, &named, &ask, global.timeout.unwrap_or(limit))
+}
+
+/// Asks for something that moves parties about, and tells each step.
+fn moved(global: &Global, command: &'static str, named: &Named, ask: &Ask, limit: Duration) -> Result<Exit, Error> {
+    match request(named, ask, limit)? {
+        Answer::Transfer(report) => {
+            let mut document = json!({ "schema": format!("tipring.{command}/1"), "line": named.name });
+            merge(&mut document, serde_json::to_value(&report).unwrap_or_default());
+            let lines = || {
+                let target = report.target.as_deref().map(|t| format!(" to {t}")).unwrap_or_default();
+                let mut lines = render::steps(&report.steps);
+                lines.push(format!("{}: {}{target}", named.name, report.result));
+                lines
+            };
+            super::told(global.style().answer(&document, lines))?;
+            Ok(Exit::from_code(report.exit).unwrap_or(Exit::Failed))
         }
+        other => Err(unexpected(&other)),
     }
 }
 

@@ -2,22 +2,21 @@
 
 use super::dial::Talking;
 use super::open::Named;
-use super::{Global, hold_line, render};
+use super::{Global, hold_line, render, speech};
 use crate::call::receive::AnswerRule;
 use crate::call::transfer::TransferPlan;
-use crate::call::{Answering, Begin, Plan};
+use crate::call::{Answering, Begin, Plan, Target};
 use crate::config::Config;
 use crate::control::request::OnFail;
 use crate::duration;
 use crate::error::{Error, Exit};
-use crate::output::wav;
-use clap::{Args, ValueEnum};
-use std::process::{Command, Stdio};
-use std::sync::Arc;
+use clap::Args;
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// How long a target of a transfer may ring.
-pub const NO_ANSWER_AFTER: Duration = Duration::from_secs(20);
+pub const NO_ANSWER_AFTER: Duration = Duration::from_secs(25);
 
 pub mod duration_default {
     use std::time::Duration;
@@ -58,27 +57,63 @@ pub struct Moving {
     #[arg(long = "target-no-answer-after", value_name = "DUR", value_parser = duration::parse)]
     pub target_no_answer_after: Option<Duration>,
     /// What becomes of the caller when nobody takes the call
-    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    #[arg(long, default_value_t, value_name = "return|hangup|voicemail=NUM")]
     pub on_fail: FailPolicy,
+    /// Play this to a target who answered - a WAV file, or words to be spoken -, who accepts with 1 or refuses with 2
+    #[arg(long, value_name = "TEXT|FILE", requires = "transfer_to")]
+    pub brief: Option<String>,
     /// After a failed transfer stay with the caller for so long
     #[arg(long, value_name = "DUR", value_parser = duration::parse)]
     pub stay: Option<Duration>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+/// What becomes of a caller whom nobody took.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum FailPolicy {
-    /// He is back on this line
+    /// He is back on this line.
     #[default]
     Return,
-    /// He is hung up on
+    /// He is hung up on.
     Hangup,
+    /// He is moved on to this number.
+    Voicemail(String),
 }
 
-impl From<FailPolicy> for OnFail {
-    fn from(p: FailPolicy) -> OnFail {
-        match p {
-            FailPolicy::Return => OnFail::Return,
+impl FromStr for FailPolicy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<FailPolicy, String> {
+        match text.split_once('=') {
+            None if text == "return" => Ok(FailPolicy::Return),
+            None if text == "hangup" => Ok(FailPolicy::Hangup),
+            Some(("voicemail", number)) if !number.is_empty() => Ok(FailPolicy::Voicemail(number.into())),
+            _ => Err("it is return, hangup, or voicemail=NUMBER".into()),
+        }
+    }
+}
+
+impl fmt::Display for FailPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FailPolicy::Return => f.write_str("return"),
+            FailPolicy::Hangup => f.write_str("hangup"),
+            FailPolicy::Voicemail(number) => write!(f, "voicemail={number}"),
+        }
+    }
+}
+
+impl FailPolicy {
+    pub fn on_fail(&self) -> OnFail {
+        match self {
             FailPolicy::Hangup => OnFail::Hangup,
+            FailPolicy::Return | FailPolicy::Voicemail(_) => OnFail::Return,
+        }
+    }
+
+    pub fn voicemail(&self, config: &Config, prefix: Option<&str>) -> Result<Option<Target>, Error> {
+        match self {
+            FailPolicy::Voicemail(number) => config.target(number, prefix).map(Some),
+            FailPolicy::Return | FailPolicy::Hangup => Ok(None),
         }
     }
 }
@@ -91,11 +126,14 @@ impl Moving {
         let prefix = named.country.dialling.international_prefix.as_deref();
         let targets = self.transfer_to.iter().map(|t| config.target(t, prefix)).collect::<Result<_, _>>()?;
         let no_answer_after = self.target_no_answer_after.unwrap_or(NO_ANSWER_AFTER);
-        Ok(Some(TransferPlan { targets, warm: self.warm, no_answer_after }))
+        let mut plan = TransferPlan::to(targets, self.warm, no_answer_after);
+        plan.voicemail = self.on_fail.voicemail(config, prefix)?;
+        plan.brief = self.brief.as_deref().map(|b| speech::text_or_file(config, b)).transpose()?;
+        Ok(Some(plan))
     }
 
     pub fn stay(&self, detached: bool) -> Option<Duration> {
-        match (self.on_fail, self.stay) {
+        match (&self.on_fail, self.stay) {
             (FailPolicy::Hangup, _) => Some(Duration::ZERO),
             (_, Some(stay)) => Some(stay),
             // a detached owner keeps the call until somebody acts on it
@@ -109,7 +147,7 @@ impl Answer {
     pub fn run(self, global: &Global) -> Result<Exit, Error> {
         let config = global.load_config()?;
         let named = Named::find(global, &config, None)?;
-        let talk = self.talk.plan(None)?;
+        let talk = self.talk.plan(&config, None)?;
         let transfer = self.moving.plan(&config, &named)?;
         let after_rings = self.after.or(named.config.as_ref().and_then(|c| c.answer_after_rings));
         let plan = Plan {
@@ -132,25 +170,4 @@ impl Answer {
         };
         hold_line::run(global, config, named, wish)
     }
-}
-
-/// What is to be played: a file, or text spoken by espeak-ng.
-pub fn sound(talk: &Talking) -> Result<Option<Arc<[i16]>>, Error> {
-    if let Some(path) = &talk.play {
-        return wav::read(path).map(Some);
-    }
-    let Some(text) = &talk.say else { return Ok(None) };
-    let fail = |why: String| {
-        Error::new(Exit::Failed, "cannot speak the text", why, "apt install espeak-ng, or --play a WAV file")
-    };
-    // the text is an argument after `--`, never a shell's word
-    let spoken = Command::new("espeak-ng")
-        .args(["--stdout", "--", text])
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|e| fail(format!("espeak-ng: {e}")))?;
-    if !spoken.status.success() {
-        return Err(fail(format!("espeak-ng ended with {}", spoken.status)));
-    }
-    wav::speech(&spoken.stdout).map(Some).map_err(fail)
 }

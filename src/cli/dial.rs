@@ -1,12 +1,14 @@
 //! `tipring dial`: place a call.
 
-use super::answer::{Moving, duration_default, sound};
+use super::answer::{Moving, duration_default};
 use super::open::Named;
-use super::{Global, hold_line, render};
+use super::{Global, hold_line, render, speech};
 use crate::call::talk::TalkPlan;
 use crate::call::{Begin, Dialling, Plan};
+use crate::config::Config;
 use crate::duration;
 use crate::error::{Error, Exit};
+use crate::output::wav;
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,7 +37,7 @@ pub struct Talking {
     /// Play this WAV file (8 kHz) when the call is up, then hang up
     #[arg(long, value_name = "FILE")]
     pub play: Option<PathBuf>,
-    /// Speak this text when the call is up, then hang up (needs espeak-ng)
+    /// Speak this text when the call is up, then hang up (with espeak-ng, or `speech` of the configuration)
     #[arg(long, value_name = "TEXT", conflicts_with = "play")]
     pub say: Option<String>,
     /// Record the call to this WAV file: heard left, sent right
@@ -51,8 +53,12 @@ pub struct Talking {
 
 impl Talking {
     /// `default`: how long a call with nothing to do in it is held.
-    pub fn plan(&self, default: Option<Duration>) -> Result<TalkPlan, Error> {
-        let play = sound(self)?;
+    pub fn plan(&self, config: &Config, default: Option<Duration>) -> Result<TalkPlan, Error> {
+        let play = match (&self.play, &self.say) {
+            (Some(path), _) => Some(wav::read(path)?),
+            (None, Some(text)) => Some(speech::say(config, text)?),
+            (None, None) => None,
+        };
         let hang_up_after = match self.hangup_after.as_deref() {
             Some("never") => None,
             Some(text) => {
@@ -75,7 +81,7 @@ impl Dial {
         let config = global.load_config()?;
         let named = Named::find(global, &config, None)?;
         let target = config.target(&self.number, named.country.dialling.international_prefix.as_deref())?;
-        let talk = self.talk.plan(Some(duration_default::HOLD))?;
+        let talk = self.talk.plan(&config, Some(duration_default::HOLD))?;
         let transfer = self.moving.plan(&config, &named)?;
         let plan = Plan {
             begin: Begin::Dial(Dialling { target, no_answer_after: self.no_answer_after }),

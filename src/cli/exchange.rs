@@ -5,7 +5,6 @@ use super::hold_line::interrupted;
 use super::open::{Named, facts};
 use crate::control::request::WireEvent;
 use crate::driver::Selector;
-use crate::driver::sim::exchange::Exchange as Office;
 use crate::driver::sim::exchange_on_port::ExchangeOnPort;
 use crate::driver::sim::scenario::Scenario;
 use crate::error::{Error, Exit, printable};
@@ -63,6 +62,7 @@ impl Run {
             Error::new(Exit::Usage, what, "it is not in the tables", format!("known are: {}", known.join(", ")))
         })?;
         let scenario = Scenario::load(&self.scenario)?;
+        scenario.fits(country)?;
         let mut served = Vec::new();
         for (i, name) in self.ports.iter().enumerate() {
             let named = Named::find(global, &config, Some(name))?;
@@ -76,8 +76,8 @@ impl Run {
             }
             let (port, lock) = named.open(global, "exchange run")?;
             // one seed, and yet each line has parties of its own
-            let office = Office::new(country.clone(), &scenario, self.seed.wrapping_add(i as u64));
-            let line = ExchangeOnPort::new(port, office).map_err(|e| e.explain(name))?;
+            let seed = self.seed.wrapping_add(i as u64);
+            let line = ExchangeOnPort::new(port, country, &scenario, seed).map_err(|e| e.explain(name))?;
             served.push((name.clone(), line, lock));
         }
         // a thread a line: each waits for its own port, and one that is gone does not hold the others up

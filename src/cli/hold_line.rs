@@ -3,13 +3,16 @@
 use super::Global;
 use super::open::Named;
 use crate::call::transfer::TransferPlan;
-use crate::call::{Plan, Request, Stage, Target};
+use crate::call::{Begin, Plan, Request, Stage, Step, Target};
 use crate::clock::Time;
 use crate::config::Config;
-use crate::control::Ask;
+use crate::control::request::unpack_brief;
 use crate::control::server::Server;
+use crate::control::{Ask, TargetAsk};
 use crate::dsp::Frame;
 use crate::error::{Error, Exit, printable};
+use crate::event::{Action, Event};
+use crate::journal::{CallLog, Direction, NewCall, place::Surroundings};
 use crate::line::Line;
 use crate::number::DialString;
 use crate::output::Style;
@@ -69,6 +72,7 @@ pub fn run(global: &Global, config: Config, named: Named, wish: Wish) -> Result<
         journal: global.journal.as_ref().map(|p| create_journal(p)).transpose()?,
         recording: wish.record.as_deref().map(Recording::create).transpose()?,
         progress: Progress::new(style.wants_progress()),
+        calls: start_call_log(&config, &named, &wish),
         events: events.clone(),
         looked: 0,
         // a detached owner tells its starter as soon as the scripted part is through
@@ -92,10 +96,10 @@ pub fn run(global: &Global, config: Config, named: Named, wish: Wish) -> Result<
     drop(server);
     drop(lock);
     let told = witness.told.take();
-    drop(witness);
+    witness.close(report.as_ref().ok());
     let report = report?;
     if told.is_none() {
-        super::told(style.answer(&(wish.render)(&report), || (wish.lines)(&report)))?;
+        super::told(style.answer(&witness.document(&report), || (wish.lines)(&report)))?;
     }
     Ok(report.ending.exit())
 }
@@ -103,7 +107,13 @@ pub fn run(global: &Global, config: Config, named: Named, wish: Wish) -> Result<
 /// Requests of other processes, with our contacts and our country's prefix.
 fn resolver(config: Config, named: &Named) -> crate::owner::Resolve {
     let prefix = named.country.dialling.international_prefix.clone();
+    let wait = |ms: &Option<u64>| ms.map_or(super::answer::NO_ANSWER_AFTER, Duration::from_millis);
     Box::new(move |ask| {
+        let resolve = |t: &TargetAsk| {
+            let mut target: Target = config.target(&t.number, prefix.as_deref())?;
+            target.name = t.name.clone().or(target.name);
+            Ok::<Target, Error>(target)
+        };
         Ok(match ask {
             Ask::Status | Ask::HangUp => Request::HangUp,
             Ask::Flash { ms } => {
@@ -116,18 +126,38 @@ fn resolver(config: Config, named: &Named) -> crate::owner::Resolve {
             Ask::Dtmf { digits } => Request::Dtmf(digits.parse::<DialString>().map_err(|e| {
                 Error::new(Exit::Usage, "cannot send these digits", e.to_string(), "give digits, * and #")
             })?),
-            Ask::Transfer { targets, warm, no_answer_after_ms, .. } => {
-                let mut resolved = Vec::new();
-                for t in targets {
-                    let mut target: Target = config.target(&t.number, prefix.as_deref())?;
-                    target.name = t.name.clone().or(target.name);
-                    resolved.push(target);
-                }
-                let no_answer_after = no_answer_after_ms.map_or(super::answer::NO_ANSWER_AFTER, Duration::from_millis);
-                Request::Transfer(TransferPlan { targets: resolved, warm: *warm, no_answer_after })
+            Ask::Hold => Request::Hold,
+            Ask::Retrieve => Request::Retrieve,
+            Ask::Conference { target, no_answer_after_ms } => {
+                let target = target.as_ref().map(&resolve).transpose()?;
+                Request::Conference(target.map(|t| TransferPlan::conference(t, wait(no_answer_after_ms))))
+            }
+            Ask::Transfer { targets, warm, no_answer_after_ms, voicemail, brief, on_fail: _ } => {
+                let targets = targets.iter().map(&resolve).collect::<Result<_, _>>()?;
+                let mut plan = TransferPlan::to(targets, *warm, wait(no_answer_after_ms));
+                plan.voicemail = voicemail.as_ref().map(&resolve).transpose()?;
+                plan.brief = brief.as_deref().map(unpack_brief).transpose()?;
+                Request::Transfer(plan)
             }
         })
     })
+}
+
+/// The call in the journal of calls. Whatever is wrong with that, the call goes on.
+fn start_call_log(config: &Config, named: &Named, wish: &Wish) -> CallLog {
+    let (direction, target) = match &wish.plan.begin {
+        Begin::Dial(dialling) => (Direction::Out, Some(&dialling.target)),
+        Begin::Answer(_) => (Direction::In, None),
+    };
+    let new = NewCall {
+        line: named.name.clone(),
+        port: named.selector.to_string(),
+        command: wish.command,
+        direction,
+        number: target.map(|t| t.number.reveal()),
+        name: target.and_then(|t| t.name.clone()),
+    };
+    CallLog::start(Surroundings::of_this_process(config.state_dir.as_deref()), new)
 }
 
 fn create_journal(path: &std::path::Path) -> Result<io::BufWriter<File>, Error> {
@@ -146,6 +176,7 @@ fn create_journal(path: &std::path::Path) -> Result<io::BufWriter<File>, Error> 
 struct Live<'a> {
     style: Style,
     journal: Option<io::BufWriter<File>>,
+    calls: CallLog,
     recording: Option<Recording>,
     progress: Progress,
     events: tokio::sync::broadcast::Sender<crate::control::request::WireEvent>,
@@ -155,7 +186,47 @@ struct Live<'a> {
     detached: bool,
 }
 
+impl Live<'_> {
+    /// The line is on-hook; what is left to write is written.
+    fn close(&mut self, report: Option<&CallReport>) {
+        if let Some(mut journal) = self.journal.take()
+            && let Err(e) = journal.flush()
+        {
+            crate::output::warn(&format!("the end of the journal file is lost: {e}"));
+        }
+        self.recording = None;
+        self.calls.finish(report);
+        self.warn_of_journal();
+    }
+
+    fn warn_of_journal(&mut self) {
+        if let Some(warning) = self.calls.take_warning() {
+            self.progress.line(&printable(&format!("warning: {warning}")));
+        }
+    }
+
+    fn document(&self, report: &CallReport) -> Value {
+        let mut document = (self.render)(report);
+        if let Some(id) = self.calls.id() {
+            document["call"] = id.into();
+        }
+        document
+    }
+}
+
 impl Witness for Live<'_> {
+    fn event(&mut self, now: Time, event: &Event) {
+        self.calls.event(now, event);
+    }
+
+    fn about_to(&mut self, now: Time, stage: Stage, action: &Action) {
+        self.calls.about_to(now, stage, action);
+    }
+
+    fn step(&mut self, step: &Step) {
+        self.calls.step(step);
+    }
+
     fn record(&mut self, record: &Record) -> io::Result<()> {
         let shown = match self.style.verbose {
             0 => !self.style.quiet && !self.style.json && record.who == Actor::Call,
@@ -168,9 +239,10 @@ impl Witness for Live<'_> {
             && let Err(e) = writeln!(journal, "{}", record.masked())
         {
             // a full disk never stops a call
-            tracing::warn!("the journal ends here: {e}");
+            self.progress.line(&format!("warning: the journal file ends here: {e}"));
             self.journal = None;
         }
+        self.calls.record(record);
         let _ = self.events.send(record.into());
         Ok(())
     }
@@ -186,7 +258,7 @@ impl Witness for Live<'_> {
         if self.detached {
             self.told = Some(());
             let mut out = io::stdout().lock();
-            writeln!(out, "{}", (self.render)(report))?;
+            writeln!(out, "{}", self.document(report))?;
             out.flush()?;
             drop(out);
             // from here on nobody reads us; whoever waits for the end of our starter's output must not wait for us
@@ -201,6 +273,8 @@ impl Witness for Live<'_> {
 
     fn stage(&mut self, now: Time, stage: Stage) {
         self.progress.stage(now, stage);
+        self.calls.stage(now, stage);
+        self.warn_of_journal();
         self.looked += 1;
         // a pipe whose reader has gone is told by poll alone while there is nothing to write: look twice a second
         if self.looked.is_multiple_of(25) && !self.detached && reader_is_gone() {

@@ -1,5 +1,6 @@
 //! Manual pages, generated from the parser so that they cannot disagree with it, with exit codes and worked examples.
 
+use crate::driver::sim::scenario::{BUILT_IN, KEYS, Key, SELECTOR_ONLY, Scenario};
 use crate::error::Exit;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
@@ -8,16 +9,129 @@ use clap_mangen::roff::{Roff, bold, roman};
 pub fn pages() -> Vec<(String, String)> {
     let parser = super::parser().disable_help_subcommand(true);
     let mut pages = vec![("tipring.1".to_string(), page(&parser, EXAMPLES))];
-    for command in parser.get_subcommands().filter(|c| !c.is_hide_set()) {
-        let examples: Vec<(&str, &str)> =
-            EXAMPLES.iter().copied().filter(|(c, _)| uses(c, command.get_name())).collect();
-        let name = format!("tipring-{}", command.get_name());
-        let titled = command.clone().name(clap::builder::Str::from(name.clone()));
-        pages.push((format!("{name}.1"), page(&titled, &examples)));
-    }
+    add_pages(&mut pages, "tipring", &parser, EXAMPLES);
     pages.push(("tipring.toml.5".to_string(), CONFIGURATION.to_string()));
+    pages.push(("tipring-scenario.5".to_string(), scenarios()));
     pages
 }
+
+/// A page for each command below this one, and for those below them.
+fn add_pages(pages: &mut Vec<(String, String)>, above: &str, parser: &clap::Command, examples: &[(&str, &str)]) {
+    for command in parser.get_subcommands().filter(|c| !c.is_hide_set()) {
+        let examples: Vec<(&str, &str)> =
+            examples.iter().copied().filter(|(c, _)| uses(c, command.get_name())).collect();
+        let name = format!("{above}-{}", command.get_name());
+        let called = name.replace('-', " ");
+        let titled = command.clone().name(clap::builder::Str::from(name.clone())).bin_name(called);
+        pages.push((format!("{name}.1"), page(&titled, &examples)));
+        add_pages(pages, &name, command, &examples);
+    }
+}
+
+/// Every key of a scenario, from the list that the reader of scenarios is held against.
+fn scenarios() -> String {
+    let mut page = Roff::new();
+    let version = format!("tipring {}", env!("CARGO_PKG_VERSION"));
+    page.control("TH", ["tipring-scenario", "5", DATE, version.as_str(), "File Formats"]);
+    page.control("SH", ["NAME"]);
+    page.text([roman("tipring-scenario - what happens on a simulated line")]);
+    page.control("SH", ["DESCRIPTION"]);
+    page.text([roman(
+        "A scenario says who calls, who can be called, what the line is like and what is wrong with it. It is one of \
+         the built-in ones, by its name, or a TOML file: what has a slash or ends in .toml. It is given in the name of a \
+         simulated line, sim/us?scenario=incoming, or to tipring exchange run. Unknown keys are errors, and so is what \
+         contradicts itself. All times count from the opening of the line.",
+    )]);
+    page.control("PP", []);
+    page.text([roman(
+        "A real port of tipring exchange run does all of it but four faults, which it refuses before anything rings: \
+         unplugged_at_s, device_removed_at_s, parallel_takes_battery, and a battery_lost_at_s that lasts longer than \
+         500 ms.",
+    )]);
+    page.control("SH", ["IN THE NAME OF A LINE"]);
+    page.text([roman(
+        "sim/COUNTRY?name=value&name=value. Besides these every key of [pair] can stand there, and goes before the \
+         scenario's.",
+    )]);
+    SELECTOR_ONLY.iter().for_each(|key| describe(&mut page, key));
+    let tables = [
+        ("", "AT THE TOP", ""),
+        ("line", "[line]", "What the subscriber of this line gets."),
+        ("pair", "[pair]", "The two wires."),
+        ("fault", "[fault]", "What is wrong with the line or the exchange."),
+        ("call", "[[call]]", "A call to us; there can be several."),
+        (
+            "subscriber",
+            "[[subscriber]]",
+            "Somebody to be called, besides the well-known numbers; there can be several.",
+        ),
+        ("burst", "[[burst]]", "Noise on the pair at its time; there can be several."),
+    ];
+    for (table, title, what) in tables {
+        page.control("SH", [title]);
+        if !what.is_empty() {
+            page.text([roman(what)]);
+        }
+        KEYS.iter().filter(|k| k.table == table).for_each(|key| describe(&mut page, key));
+    }
+    page.control("SH", ["BUILT-IN SCENARIOS"]);
+    for (name, _) in BUILT_IN {
+        page.control("TP", []);
+        page.text([bold(name)]);
+        // a test loads each of them
+        page.text([roman(Scenario::load(name).map_or(String::new(), |s| format!("{}.", capital(&s.about))))]);
+    }
+    page.control("SH", ["EXAMPLE"]);
+    page.control("nf", []);
+    for line in EXAMPLE_SCENARIO.lines() {
+        page.text([roman(line)]);
+    }
+    page.control("fi", []);
+    page.control("SH", ["SEE ALSO"]);
+    page.text([
+        bold("tipring"),
+        roman("(1), "),
+        bold("tipring-exchange"),
+        roman("(1), "),
+        bold("tipring.toml"),
+        roman("(5)"),
+    ]);
+    page.render()
+}
+
+fn describe(page: &mut Roff, key: &Key) {
+    page.control("TP", []);
+    page.text([bold(key.name), roman(format!(" = {}", key.value))]);
+    page.text([roman(format!("{} Default: {}.", key.about, key.default).replace('`', ""))]);
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or(String::new(), |c| c.to_uppercase().chain(chars).collect())
+}
+
+const EXAMPLE_SCENARIO: &str = "\
+about = \"the first flash is missed, and 5550200 is busy\"
+
+[line]
+transfer = \"on-hang-up\"
+
+[pair]
+loss_db = 6.0
+hum_dbm0 = -45.0
+
+[fault]
+flash_ignored = [1]
+
+[[call]]
+at_s = 1.0
+from = \"5551234\"
+
+[[subscriber]]
+number = \"5550200\"
+does = \"busy\"";
+
+const DATE: &str = "2026-11-21";
 
 fn uses(example: &str, command: &str) -> bool {
     example.split_whitespace().any(|w| w == command)
@@ -25,7 +139,7 @@ fn uses(example: &str, command: &str) -> bool {
 
 fn page(command: &clap::Command, examples: &[(&str, &str)]) -> String {
     let mut text = Vec::new();
-    let man = Man::new(command.clone()).date("2026-11-21").source(format!("tipring {}", env!("CARGO_PKG_VERSION")));
+    let man = Man::new(command.clone()).date(DATE).source(format!("tipring {}", env!("CARGO_PKG_VERSION")));
     // writing to memory does not fail
     let _ = man.render(&mut text);
     let mut more = Roff::new();
@@ -53,7 +167,8 @@ fn page(command: &clap::Command, examples: &[(&str, &str)]) -> String {
         }
     }
     more.control("SH", ["SEE ALSO"]);
-    more.text([bold("tipring"), roman("(1), "), bold("tipring.toml"), roman("(5)")]);
+    let pages = [bold("tipring"), roman("(1), "), bold("tipring.toml"), roman("(5), "), bold("tipring-scenario")];
+    more.text(pages.into_iter().chain([roman("(5)")]).collect::<Vec<_>>());
     let _ = more.to_writer(&mut text);
     String::from_utf8_lossy(&text).into_owned()
 }
@@ -69,7 +184,7 @@ const PORTS: &[(&str, &str)] = &[
     (
         "sim/CC?NAME=VALUE&NAME=VALUE",
         "The same with options: seed=N (same seed, same run), scenario=NAME or scenario=FILE (what happens on the line; \
-         see tipring.toml(5)), clock=virtual (as fast as the machine can) or clock=real, speed=N (N times real time). \
+         see tipring-scenario(5)), clock=virtual (as fast as the machine can) or clock=real, speed=N (N times real time). \
          Quote it for the shell.",
     ),
 ];
@@ -97,6 +212,14 @@ pub const EXAMPLES: &[(&str, &str)] = &[
         "A hook flash of 600 ms in that call; tells what was heard after it.",
     ),
     ("tipring --line dahdi/1 dtmf 42#", "Digits in that call."),
+    ("tipring --line dahdi/1 hold", "A flash, and the recall tone heard: the caller waits."),
+    ("tipring --line dahdi/1 dtmf 5551234", "With the caller on hold: call a second party."),
+    ("tipring --line dahdi/1 retrieve", "Leave that party, and hear that the caller is there again."),
+    ("tipring --line dahdi/1 conference 5551234", "Hold the caller, call 5551234, and bring all three together."),
+    (
+        "tipring --line dahdi/1 transfer alice --brief 'A call from the shop' --on-fail voicemail=5559000",
+        "alice hears who calls and accepts with 1; when she does not, the caller goes to the mailbox.",
+    ),
     ("tipring --line dahdi/1 hangup", "End it."),
     (
         "tipring --line 'sim/us?scenario=incoming&clock=virtual' --timeout 20s watch",
@@ -105,6 +228,29 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("tipring decode call.wav --country se --plot call.png", "What is on a recording, as lines and as a picture."),
     ("arecord -r 8000 -f S16_LE | tipring --json decode -", "The same live, as JSON Lines."),
     ("tipring --line 'sim/gb' --dry-run dial 5550100", "The plan of a call: nothing is touched."),
+    ("tipring calls", "The latest calls: who, when, what became of them."),
+    (
+        "tipring calls list --since yesterday --outcome no-answer --outcome interrupted",
+        "Whom nobody answered since yesterday, and what was cut short by a crash or a power cut.",
+    ),
+    ("tipring calls show last", "Parties, notes and every event of the last call."),
+    ("tipring calls note k3x9 'wants to be called back'", "A note to the call whose id begins with k3x9."),
+    ("echo 'a longer one' | tipring calls note last -", "A note from standard input."),
+    ("tipring calls tag last +vip -new", "Puts a tag on the last call, and takes one off."),
+    (
+        "tipring calls export --since 2026-02-01 --until 2026-02-28 --output february.csv",
+        "A month for the spreadsheet; the file is the old one or the new one, never half of it.",
+    ),
+    ("tipring calls export | jq -r 'select(.direction == \"in\") | .number'", "Who called, one document a line."),
+    ("tipring doctor", "What is wrong on this machine, and the line that mends it."),
+    (
+        "tipring --json doctor | jq -r '.findings[] | select(.status == \"fail\") | .help'",
+        "Only the lines that mend what fails.",
+    ),
+    (
+        "tipring completions bash > ~/.local/share/bash-completion/completions/tipring",
+        "Completions for bash; for fish: ~/.config/fish/completions/tipring.fish, for zsh: _tipring in a directory of $fpath.",
+    ),
     (
         "tipring exchange run --country us --port dahdi/1 --scenario incoming",
         "Be the exchange behind a real FXS port, with the simulator's subscribers.",
@@ -140,6 +286,15 @@ mod tests {
                 assert!(EXAMPLES.iter().any(|(e, _)| uses(e, name)), "{name}");
             }
         }
+    }
+
+    #[test]
+    fn every_key_of_a_scenario_and_every_built_in_one_is_in_its_page_and_its_example_is_one() {
+        let page = scenarios();
+        let has = |word: &str| page.contains(&format!("\\fB{}\\fR", word.replace('-', "\\-")));
+        assert!(KEYS.iter().chain(SELECTOR_ONLY).all(|k| has(k.name)));
+        assert!(BUILT_IN.iter().all(|(name, _)| has(name)));
+        Scenario::parse("example", EXAMPLE_SCENARIO).unwrap();
     }
 
     #[test]

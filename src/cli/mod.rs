@@ -2,8 +2,10 @@
 
 pub mod act;
 pub mod answer;
+pub mod calls;
 pub mod decode;
 pub mod dial;
+pub mod doctor;
 pub mod exchange;
 pub mod hold_line;
 pub mod lines;
@@ -11,6 +13,7 @@ pub mod manual;
 pub mod open;
 pub mod render;
 pub mod shell;
+pub mod speech;
 pub mod watch;
 
 use crate::config::Config;
@@ -94,10 +97,20 @@ pub enum Command {
     Flash(act::Flash),
     /// Send digits in the call in progress
     Dtmf(act::Dtmf),
+    /// Put the caller on hold
+    Hold(act::Hold),
+    /// Take the caller back from hold
+    Retrieve(act::Retrieve),
+    /// Bring the caller, a second party and us together
+    Conference(act::Conference),
     /// Move the call in progress to the first target that takes it
     Transfer(act::Transfer),
     /// What is on a recording: digits, tones, caller ID, fax, speech, hook flashes
     Decode(decode::Decode),
+    /// The journal of calls: list, show, note, tag, export
+    Calls(calls::Calls),
+    /// What is wrong on this machine, and for each thing the one line that mends it
+    Doctor(doctor::Doctor),
     /// The simulated exchange as a process of its own
     Exchange(exchange::Exchange),
     /// Completions for a shell, to be sourced
@@ -138,8 +151,13 @@ fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Hangup(c) => c.run(global),
         Command::Flash(c) => c.run(global),
         Command::Dtmf(c) => c.run(global),
+        Command::Hold(c) => c.run(global),
+        Command::Retrieve(c) => c.run(global),
+        Command::Conference(c) => c.run(global),
         Command::Transfer(c) => c.run(global),
         Command::Decode(c) => c.run(global),
+        Command::Calls(c) => c.run(global),
+        Command::Doctor(c) => c.run(global),
         Command::Exchange(c) => c.run(global),
         Command::Completions(c) => c.run(),
         Command::Man(c) => c.run(),

@@ -41,10 +41,17 @@ pub struct Completions {
 impl Completions {
     pub fn run(self) -> Result<Exit, Error> {
         let mut text = Vec::new();
-        clap_complete::generate(self.shell, &mut super::parser(), "tipring", &mut text);
+        clap_complete::generate(self.shell, &mut offered(super::parser()), "tipring", &mut text);
         super::told(io::stdout().lock().write_all(&text))?;
         Ok(Exit::Done)
     }
+}
+
+/// The parser without what is hidden: the generators offer that too.
+fn offered(parser: clap::Command) -> clap::Command {
+    clap::Command::new("tipring")
+        .args(parser.get_arguments().cloned())
+        .subcommands(parser.get_subcommands().filter(|c| !c.is_hide_set()).cloned())
 }
 
 /// The manual pages, generated from this parser
@@ -111,6 +118,19 @@ pub fn dry_ask(global: &Global, named: &Named, ask: &Ask) -> Result<Exit, Error>
             steps.push(format!("flash {width} ms"));
         }
         Ask::Dtmf { digits } => steps.push(format!("dial {digits}")),
+        Ask::Hold => {
+            let widths: Vec<String> = manners.flash_widths.iter().map(|w| format!("{} ms", w.as_millis())).collect();
+            steps.push(format!("flash {}, wait for recall tone", widths.join(", else ")));
+        }
+        Ask::Retrieve => steps.push(format!("{} back to the caller, and hear that he is there", manners.back)),
+        Ask::Conference { target, .. } => {
+            if let Some(t) = target {
+                let wait = seconds(manners.recall_tone_wait);
+                steps.push(format!("flash, wait {wait} for recall tone, dial {}, wait for an answer", t.number));
+            }
+            let join = manners.join.as_deref().unwrap_or("R");
+            steps.push(format!("{join}, and hear that no tone says otherwise"));
+        }
         Ask::Transfer { targets, warm, .. } => {
             for t in targets {
                 transfer_steps(&manners, &t.number, *warm, &mut steps);
@@ -129,6 +149,7 @@ fn transfer_steps(manners: &Manners, number: &str, warm: bool, steps: &mut Vec<S
     steps.push(format!("dial {number}"));
     let until = if warm || !manners.while_ringing { "an answer" } else { "ringback" };
     let complete = match &manners.complete {
+        Completion::Stay => "flash, and stay with both".into(),
         Completion::Recall(code) => format!("flash, dial {}, hang up", code.reveal()),
         _ => "hang up".into(),
     };

@@ -115,6 +115,9 @@ fn request(line: &str, ask: &Ask) -> Result<Request<Full<Bytes>>, Error> {
         Ask::Flash { .. } => "/v1/call/flash",
         Ask::Dtmf { .. } => "/v1/call/dtmf",
         Ask::Transfer { .. } => "/v1/call/transfer",
+        Ask::Hold => "/v1/call/hold",
+        Ask::Retrieve => "/v1/call/retrieve",
+        Ask::Conference { .. } => "/v1/call/conference",
     };
     let mut fields = serde_json::to_value(ask).map_err(|e| broken(e.to_string()))?;
     if let Some(fields) = fields.as_object_mut() {

@@ -8,8 +8,11 @@
 //! meets one tries again. To read the kernel's list instead would stop all locking of the machine for milliseconds, and
 //! on btrfs, on overlays and from other containers it numbers things differently: it is only asked who holds what we
 //! know to be held.
+//!
+//! A line with a device node is also locked the way that other programs know: see [`uucp`](super::uucp).
 
 use super::place::{Places, file_name, group, user_name};
+use super::uucp::{self, UucpLock};
 use crate::error::{Error, Exit};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -28,6 +31,8 @@ use std::{fmt, fs, thread};
 pub struct LineLock {
     line: String,
     socket: PathBuf,
+    /// Goes before the kernel's lock, under which it was taken.
+    _uucp: Option<UucpLock>,
     file: Flock<File>,
     /// systemd-tmpfiles leaves alone what lies in a locked directory (tmpfiles.d(5)): `/tmp` is swept by age.
     _dir: Option<Flock<File>>,
@@ -45,6 +50,9 @@ pub struct Held {
     /// UTC, `2026-02-03T14:05:06Z`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
+    /// The file that says so.
+    #[serde(skip)]
+    pub lock_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -80,7 +88,13 @@ impl LineLock {
                     if let Some(held) = places.dirs().iter().filter(|d| **d != dir).find_map(|d| holder_in(d, line)) {
                         return Err(TakeError::Held(held));
                     }
+                    let uucp = match places.uucp(line).map(|(dir, name)| UucpLock::take(dir, &name)) {
+                        Some(Err(holder)) => return Err(TakeError::Held(holder.into())),
+                        Some(Ok(uucp)) => uucp,
+                        None => None,
+                    };
                     let mut lock = LineLock {
+                        _uucp: uucp,
                         line: line.to_string(),
                         socket: dir.join(format!("{}.sock", file_name(line))),
                         file,
@@ -91,7 +105,7 @@ impl LineLock {
                 }
                 Err((file, Errno::EWOULDBLOCK)) => {
                     if kernels_holder(&file).is_some() || attempt >= TRIES {
-                        return Err(TakeError::Held(described(&file)));
+                        return Err(TakeError::Held(described(&file, &path)));
                     }
                     thread::sleep(LOOKED_AT);
                 }
@@ -140,6 +154,7 @@ impl LineLock {
             command: Some(command.to_string()),
             user: Some(user_name(nix::unistd::Uid::effective().as_raw())),
             since: Some(utc(SystemTime::now())),
+            lock_file: None,
         };
         let line = serde_json::to_string(&held).unwrap_or_default();
         let file: &mut File = &mut self.file;
@@ -159,14 +174,28 @@ impl Drop for LineLock {
 
 /// Who has the line, if anybody; for `lines`.
 pub fn holder(places: &Places, line: &str) -> Option<Held> {
-    places.dirs().iter().find_map(|dir| holder_in(dir, line))
+    places.dirs().iter().find_map(|dir| holder_in(dir, line)).or_else(|| stranger(places, line))
+}
+
+/// A program that knows nothing of us.
+fn stranger(places: &Places, line: &str) -> Option<Held> {
+    let (dir, name) = places.uucp(line)?;
+    uucp::holder(dir, &name).map(Held::from)
+}
+
+impl From<uucp::Holder> for Held {
+    fn from(holder: uucp::Holder) -> Held {
+        let user = holder.pid.and_then(|pid| fs::metadata(format!("/proc/{pid}")).ok()).map(|m| user_name(m.uid()));
+        Held { pid: holder.pid, command: holder.command, user, since: None, lock_file: Some(holder.path) }
+    }
 }
 
 fn holder_in(dir: &Path, line: &str) -> Option<Held> {
-    let file = open(&dir.join(format!("{}.lock", file_name(line))), false).ok()?;
+    let path = dir.join(format!("{}.lock", file_name(line)));
+    let file = open(&path, false).ok()?;
     match Flock::lock(file, FlockArg::LockSharedNonblock) {
         Ok(_) => None,
-        Err((file, _)) => Some(described(&file)),
+        Err((file, _)) => Some(described(&file, &path)),
     }
 }
 
@@ -196,6 +225,9 @@ impl fmt::Display for Held {
         if let Some(since) = &self.since {
             write!(f, ", since {since}")?;
         }
+        if let Some(file) = &self.lock_file {
+            write!(f, ", lock file {}", crate::error::printable(&file.to_string_lossy()))?;
+        }
         Ok(())
     }
 }
@@ -217,7 +249,11 @@ impl From<Error> for TakeError {
 
 /// What is known of the holder of this file. The kernel's pid goes before the file's: between locking and signing the
 /// file still tells of the one before.
-fn described(file: &File) -> Held {
+fn described(file: &File, path: &Path) -> Held {
+    Held { lock_file: Some(path.to_path_buf()), ..told_or_kernels(file) }
+}
+
+fn told_or_kernels(file: &File) -> Held {
     let pid = kernels_holder(file);
     for _ in 0..TRIES {
         let told = contents(file);
@@ -234,6 +270,7 @@ fn described(file: &File) -> Held {
         command: fs::read_to_string(proc_dir.join("comm")).ok().map(|c| shortened(c.trim_end())),
         user: fs::metadata(&proc_dir).ok().map(|m| user_name(m.uid())),
         since: None,
+        lock_file: None,
     }
 }
 
@@ -244,7 +281,8 @@ fn contents(file: &File) -> Option<Held> {
     file.take(CONTENTS_MAX).read_to_string(&mut text).ok()?;
     let held: Held = serde_json::from_str(&text).ok()?;
     let short = |text: Option<String>| text.map(|t| shortened(&t));
-    Some(Held { pid: held.pid, command: short(held.command), user: short(held.user), since: short(held.since) })
+    let (command, user, since) = (short(held.command), short(held.user), short(held.since));
+    Some(Held { pid: held.pid, command, user, since, lock_file: None })
 }
 
 /// Whoever may lock may write: a line of text for a terminal is made of it.
@@ -356,8 +394,12 @@ mod tests {
             command: Some("tipring answer".into()),
             user: Some("alice".into()),
             since: Some("2026-02-03T14:05:06Z".into()),
+            lock_file: Some("/run/tipring/dahdi.1.lock".into()),
         };
-        assert_eq!(held.to_string(), "held by pid 4711 (tipring answer), since 2026-02-03T14:05:06Z");
+        assert_eq!(
+            held.to_string(),
+            "held by pid 4711 (tipring answer), since 2026-02-03T14:05:06Z, lock file /run/tipring/dahdi.1.lock"
+        );
         assert_eq!(held.explain("dahdi/1").exit, Exit::InUse);
         assert_eq!(held.still_busy("dahdi/1", Duration::from_secs(5)).exit, Exit::StillBusy);
     }

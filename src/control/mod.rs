@@ -21,6 +21,7 @@ pub mod request;
 pub mod routes;
 pub mod server;
 pub mod sse;
+pub mod uucp;
 
 pub use lock::{Held, LineLock};
 pub use place::Places;

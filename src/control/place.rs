@@ -36,6 +36,10 @@ pub struct Surroundings {
     pub session: Option<PathBuf>,
     /// `/tmp`.
     pub tmp: PathBuf,
+    /// `/dev`: a line with a node there is locked for strangers too.
+    pub dev: PathBuf,
+    /// `/var/lock`: where strangers look.
+    pub uucp: PathBuf,
     pub uid: u32,
 }
 
@@ -47,6 +51,8 @@ impl Surroundings {
             run: "/run".into(),
             session: dir(std::env::var_os("XDG_RUNTIME_DIR")),
             tmp: "/tmp".into(),
+            dev: "/dev".into(),
+            uucp: "/var/lock".into(),
             uid: Uid::effective().as_raw(),
         }
     }
@@ -129,6 +135,19 @@ impl Places {
             }
         }
         dirs
+    }
+
+    /// Where the lock files of other programs are, and what a line's is called there; only for a line with a node.
+    pub(super) fn uucp(&self, line: &str) -> Option<(&Path, String)> {
+        let dev = &self.around.dev;
+        let node = match line.split_once('/') {
+            Some(("dahdi", channel)) => dev.join("dahdi").join(channel),
+            // other programs lock the device and not a link to it
+            Some(("modem", path)) if path.starts_with('/') => std::fs::canonicalize(path).ok()?,
+            _ => return None,
+        };
+        let name = super::uucp::lock_name(&node, dev)?;
+        node.exists().then_some((self.around.uucp.as_path(), name))
     }
 
     /// `/run/tipring` if we may write to it; root makes it.

@@ -1,11 +1,14 @@
 //! What may be asked of whoever owns a line, and the answers, as data. These are the bodies of the HTTP API.
 
 use crate::call::Step;
+use crate::dsp::g711::Law;
 use crate::error::{Error, Exit, printable};
 use crate::number::DialString;
 use crate::record::Record;
+use base64::Engine;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
 /// One thing asked of the owner of a line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,6 +24,17 @@ pub enum Ask {
     Dtmf {
         digits: String,
     },
+    /// The caller waits, and the exchange takes digits.
+    Hold,
+    /// The caller again.
+    Retrieve,
+    /// All three together: with the second party that was dialled on hold, or with this target.
+    Conference {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        target: Option<TargetAsk>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        no_answer_after_ms: Option<u64>,
+    },
     Transfer {
         targets: Vec<TargetAsk>,
         #[serde(default)]
@@ -30,6 +44,12 @@ pub enum Ask {
         /// What becomes of the caller when nobody takes the call: he stays with us, or we hang up.
         #[serde(default)]
         on_fail: OnFail,
+        /// Who gets the caller when no target took him.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        voicemail: Option<TargetAsk>,
+        /// Played to a target who answered: 8 kHz G.711 µ-law in Base64. He accepts with 1 and refuses with 2.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        brief: Option<String>,
     },
 }
 
@@ -144,7 +164,11 @@ impl Ask {
     pub fn check(&self) -> Result<(), Error> {
         let refuse = |what: String, why: String, next: &str| Err(Error::new(Exit::Usage, what, why, next));
         match self {
-            Ask::Status | Ask::HangUp | Ask::Flash { ms: None } => Ok(()),
+            Ask::Status | Ask::HangUp | Ask::Hold | Ask::Retrieve | Ask::Flash { ms: None } => Ok(()),
+            Ask::Conference { target, no_answer_after_ms } => {
+                check_targets("cannot bring them together", target.as_slice())?;
+                check_no_answer(*no_answer_after_ms)
+            }
             Ask::Flash { ms: Some(ms) } if (1..=FLASH_MS_MAX).contains(ms) => Ok(()),
             Ask::Flash { ms: Some(ms) } => refuse(
                 format!("cannot flash for {ms} ms"),
@@ -155,34 +179,70 @@ impl Ask {
                 Ok(()) => Ok(()),
                 Err(why) => refuse("cannot send these digits".into(), why, "digits are 0 to 9, *, # and A to D"),
             },
-            Ask::Transfer { targets, no_answer_after_ms, .. } => {
+            Ask::Transfer { targets, no_answer_after_ms, voicemail, brief, .. } => {
                 if targets.is_empty() || targets.len() > TARGETS_MAX {
                     let why = format!("{} targets are named, and 1 to {TARGETS_MAX} are possible", targets.len());
                     return refuse("cannot transfer".into(), why, "name whom to reach, in the order to be tried");
                 }
-                for (i, target) in targets.iter().enumerate() {
-                    if let Err(why) = dialable(&target.number) {
-                        let what = format!("cannot dial target {}", i + 1);
-                        return refuse(what, why, "a target is a number as dialled on this line");
-                    }
-                    if target.name.as_ref().is_some_and(|n| n.len() > 200 || n.chars().any(char::is_control)) {
-                        let what = format!("cannot take the name of target {}", i + 1);
-                        return refuse(what, "it is too long or has control characters".into(), "leave the name out");
-                    }
+                check_targets("cannot transfer", targets)?;
+                check_targets("cannot transfer to voicemail", voicemail.as_slice())?;
+                if let Some(brief) = brief {
+                    unpack_brief(brief)?;
                 }
-                match no_answer_after_ms {
-                    Some(ms) if !(1..=NO_ANSWER_MS_MAX).contains(ms) => refuse(
-                        format!("cannot wait {ms} ms for an answer"),
-                        format!("a wait is 1 to {NO_ANSWER_MS_MAX} ms"),
-                        "leave it out: the line's profile decides",
-                    ),
-                    _ => Ok(()),
-                }
+                check_no_answer(*no_answer_after_ms)
             }
         }
     }
 }
 
+fn check_targets(what: &str, targets: &[TargetAsk]) -> Result<(), Error> {
+    for (i, target) in targets.iter().enumerate() {
+        let fail = |why: &str, next: &str| {
+            Err(Error::new(Exit::Usage, format!("{what}: target {} is no use", i + 1), why, next))
+        };
+        if let Err(why) = dialable(&target.number) {
+            return fail(&why, "a target is a number as dialled on this line");
+        }
+        if target.name.as_ref().is_some_and(|n| n.len() > 200 || n.chars().any(char::is_control)) {
+            return fail("its name is too long or has control characters", "leave the name out");
+        }
+    }
+    Ok(())
+}
+
+fn check_no_answer(ms: Option<u64>) -> Result<(), Error> {
+    match ms {
+        Some(ms) if !(1..=NO_ANSWER_MS_MAX).contains(&ms) => Err(Error::new(
+            Exit::Usage,
+            format!("cannot wait {ms} ms for an answer"),
+            format!("a wait is 1 to {NO_ANSWER_MS_MAX} ms"),
+            "leave it out: the line's profile decides",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Sound as a brief travels: µ-law in Base64, a fifth of what its samples would take.
+pub fn pack_brief(samples: &[i16]) -> String {
+    let bytes: Vec<u8> = samples.iter().map(|s| Law::Mu.encode(*s)).collect();
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+pub fn unpack_brief(text: &str) -> Result<Arc<[i16]>, Error> {
+    let fail = |why: String| {
+        Err(Error::new(Exit::Usage, "cannot use the brief", why, "8 kHz \u{b5}-law in Base64, at most a minute of it"))
+    };
+    match base64::engine::general_purpose::STANDARD.decode(text) {
+        Err(e) => fail(e.to_string()),
+        Ok(bytes) if bytes.is_empty() || bytes.len() > BRIEF_MAX => {
+            fail(format!("it lasts {:.1} s", bytes.len() as f64 / 8000.0))
+        }
+        Ok(bytes) => Ok(bytes.iter().map(|b| Law::Mu.decode(*b)).collect()),
+    }
+}
+
+/// Nobody listens for longer before he may press a key.
+pub const BRIEF_MAX: usize = 60 * 8000;
 /// No exchange's recall window reaches this far.
 const FLASH_MS_MAX: u64 = 5_000;
 const TARGETS_MAX: usize = 32;

@@ -7,7 +7,10 @@
 //! | `POST /v1/call/flash` | `{"ms": 500}`, or nothing: as the line's profile says |
 //! | `POST /v1/call/dtmf` | `{"digits": "123#"}` |
 //! | `POST /v1/call/transfer` | `{"targets": [{"number": "5550100"}], "warm": true}` |
+//! | `POST /v1/call/hold`, `POST /v1/call/retrieve` | put the caller on hold, take him back |
+//! | `POST /v1/call/conference` | nothing: with who was dialled on hold, or `{"target": {"number": "5550100"}}` |
 //! | `GET /v1/events` | a stream of [`WireEvent`](super::WireEvent)s |
+//! | `GET /v1/openapi.json` | all this for programs; a test holds it against the routes and the bodies |
 
 use super::peer::Peer;
 use super::place::{GROUP, user_name};
@@ -20,7 +23,7 @@ use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use http_body_util::BodyExt;
 use hyper::body::{Bytes, Frame};
 use serde_json::{Map, Value};
@@ -32,25 +35,57 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::timeout;
 
-/// No ask is a hundredth of it.
-pub const BODY_MAX: usize = 64 * 1024;
+/// A transfer with a minute's brief is two thirds of it.
+pub const BODY_MAX: usize = 1024 * 1024;
 /// So much more is read and thrown away, for a client that reads only when it has written everything.
-const DRAIN_MAX: usize = 1024 * 1024;
+const DRAIN_MAX: usize = 2 * 1024 * 1024;
 /// Path and tag of what may be posted.
-pub const ACTS: [(&str, &str); 4] = [
+pub const ACTS: [(&str, &str); 7] = [
     ("/v1/call/hangup", "hang-up"),
     ("/v1/call/flash", "flash"),
     ("/v1/call/dtmf", "dtmf"),
     ("/v1/call/transfer", "transfer"),
+    ("/v1/call/hold", "hold"),
+    ("/v1/call/retrieve", "retrieve"),
+    ("/v1/call/conference", "conference"),
 ];
 
+/// What the socket understands, for programs.
+pub const OPENAPI: &str = include_str!("openapi.json");
+
+/// Method and path of everything that is answered: the router is made of it.
+pub fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let gets = LOOKS.into_iter().map(|path| ("get", path));
+    gets.chain(ACTS.into_iter().map(|(path, _)| ("post", path)))
+}
+
+/// What may be looked at.
+const LOOKS: [&str; 3] = ["/v1/call", "/v1/events", "/v1/openapi.json"];
+
 pub(super) fn router(shared: Arc<Shared>) -> Router {
-    let mut router = Router::new().route("/v1/call", get(status)).route("/v1/events", get(events));
-    for (path, tag) in ACTS {
-        let act = move |State(shared): State<Arc<Shared>>, request: Request| act(shared, tag, request);
-        router = router.route(path, post(act));
+    let mut router = Router::new();
+    for (_, path) in routes() {
+        router = router.route(path, handler(path));
     }
     router.fallback(no_such_route).method_not_allowed_fallback(wrong_method).with_state(shared)
+}
+
+fn handler(path: &'static str) -> MethodRouter<Arc<Shared>> {
+    match path {
+        "/v1/call" => get(status),
+        "/v1/events" => get(events),
+        "/v1/openapi.json" => get(openapi),
+        path => {
+            let tag = ACTS.iter().find(|(p, _)| *p == path).map_or("", |(_, tag)| tag);
+            post(move |State(shared): State<Arc<Shared>>, request: Request| act(shared, tag, request))
+        }
+    }
+}
+
+async fn openapi() -> Response {
+    let mut response = Response::new(Body::from(OPENAPI));
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    response
 }
 
 /// For a peer that may not act: every route says so.
@@ -88,7 +123,7 @@ fn parse(tag: &str, body: &[u8]) -> Result<Ask, Error> {
     } else {
         serde_json::from_slice(body).map_err(|e| not_a_request(&e.to_string()))?
     };
-    if let Some(field) = fields.keys().find(|k| *k == "ask" || tag == "hang-up") {
+    if let Some(field) = fields.keys().find(|k| *k == "ask" || matches!(tag, "hang-up" | "hold" | "retrieve")) {
         return Err(not_a_request(&format!("unknown field `{field}`")));
     }
     fields.insert("ask".into(), tag.into());
@@ -218,7 +253,8 @@ fn shown(text: &str) -> String {
 }
 
 fn not_a_request(why: &str) -> Error {
-    let next = "GET /v1/call, POST /v1/call/{hangup,flash,dtmf,transfer}, GET /v1/events";
+    let next = "GET /v1/call, POST /v1/call/{hangup,flash,dtmf,transfer,hold,retrieve,conference}, GET /v1/events; \
+                all of it: GET /v1/openapi.json";
     Error::new(Exit::Usage, "cannot understand the request", why, next)
 }
 

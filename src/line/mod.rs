@@ -258,8 +258,9 @@ impl Line {
         self.ear_now += Time::samples(FRAME_SAMPLES as u64).since(Time::ZERO);
         let talking = matches!(self.voice, Voice::Sound(..));
         for what in heard.drain(..) {
-            // our own sound comes back through the hybrid: speech heard while we play may be ours
-            if talking && matches!(what, Heard::Speech { .. } | Heard::OtherTone { .. } | Heard::Digit { .. }) {
+            // our own sound comes back through the hybrid: speech heard while we play may be ours; a digit is not, and
+            // who knows the question already need not hear it out
+            if talking && matches!(what, Heard::Speech { .. } | Heard::OtherTone { .. }) {
                 continue;
             }
             self.tell(Event::Heard(what));

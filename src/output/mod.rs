@@ -21,7 +21,7 @@ impl Style {
     pub fn answer(&self, document: &Value, lines: impl FnOnce() -> Vec<String>) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if self.json {
-            writeln!(out, "{document}")?;
+            writeln!(out, "{}", one_line(document))?;
         } else if !self.quiet {
             for line in lines() {
                 writeln!(out, "{line}")?;
@@ -34,7 +34,7 @@ impl Style {
     pub fn stream(&self, document: &Value, line: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if self.json {
-            writeln!(out, "{document}")?;
+            writeln!(out, "{}", one_line(document))?;
         } else {
             writeln!(out, "{line}")?;
         }
@@ -45,6 +45,26 @@ impl Style {
     pub fn wants_progress(&self) -> bool {
         !self.json && !self.quiet && self.verbose == 0 && io::stderr().is_terminal()
     }
+}
+
+/// A document as one line that no terminal obeys: JSON escapes the control characters of ASCII, and those after it are
+/// control characters all the same.
+pub fn one_line(document: &Value) -> String {
+    let text = document.to_string();
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            // inside a string: there are none elsewhere
+            '\u{7f}'..='\u{9f}' => safe.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// Something is wrong, and what was asked for is done all the same: one line on stderr. Who closed it loses the words.
+pub fn warn(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "warning: {}", crate::error::printable(text));
 }
 
 /// The three lines of an error on stderr, and as a document on stdout for who asked for JSON.
@@ -61,4 +81,17 @@ pub fn report_error(style: Style, error: &Error) -> Exit {
         let _ = writeln!(io::stdout().lock(), "{document}");
     }
     error.exit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_document_drives_a_terminal_and_each_reads_back() {
+        let document = json!({ "name": "\u{1b}[31m\u{9b}2J\u{7f}é" });
+        let line = one_line(&document);
+        assert!(!line.chars().any(char::is_control), "{line:?}");
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), document);
+    }
 }

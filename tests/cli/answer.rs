@@ -89,3 +89,96 @@ fn names_from_the_configuration_are_targets() {
         .exits(0);
     assert_eq!(run.json()["transfer"]["target"], "bob");
 }
+
+/// A brief of two seconds: a WAV file of a low hum, in the test's directory.
+pub fn brief(t: &Tipring) -> String {
+    let path = t.path().join("brief.wav");
+    let spec =
+        hound::WavSpec { channels: 1, sample_rate: 8000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    let mut wav = hound::WavWriter::create(&path, spec).expect("a file");
+    for i in 0..16_000 {
+        // changing in pitch and level, as speech does: who is asked waits for somebody to have spoken
+        let t = f64::from(i) / 8000.0;
+        let level = 6000.0 * (0.6 + 0.4 * (t * 25.0).sin());
+        wav.write_sample((level * (t * std::f64::consts::TAU * (180.0 + 40.0 * (t * 3.0).sin())).sin()) as i16)
+            .unwrap();
+    }
+    wav.finalize().unwrap();
+    path.to_string_lossy().into_owned()
+}
+
+fn briefed(country: &str, targets: &str) -> (i32, Value) {
+    let t = Tipring::start();
+    let brief = brief(&t);
+    let line = format!("sim/{country}?scenario=incoming&clock=virtual");
+    let run = t.run(&["--line", &line, "--json", "answer", "--transfer-to", targets, "--brief", &brief]);
+    (run.code.expect("an exit code"), run.json())
+}
+
+#[test]
+fn a_briefed_target_accepts_with_1_in_every_country() {
+    for country in COUNTRIES {
+        let (code, json) = briefed(country, "5550113");
+        assert_eq!(code, 0, "{country}: {json:#}");
+        assert!(results(&json).contains(&("brief".into(), "accepted".into())), "{country}: {json:#}");
+    }
+}
+
+#[test]
+fn a_briefed_target_who_refuses_with_2_is_left_and_the_next_one_tried() {
+    for country in COUNTRIES {
+        let (code, json) = briefed(country, "5550114,5550113");
+        assert_eq!(code, 0, "{country}: {json:#}");
+        assert_eq!(json["transfer"]["target"], "5550113", "{country}: {json:#}");
+        let told = results(&json);
+        assert!(told.contains(&("brief".into(), "refused".into())), "{country}: {json:#}");
+        assert!(told.contains(&("back".into(), "caller is back".into())), "{country}: {json:#}");
+    }
+}
+
+#[test]
+fn an_answering_machine_accepts_nothing_and_the_caller_comes_back() {
+    for country in COUNTRIES {
+        let (code, json) = briefed(country, "5550107");
+        assert_eq!(code, 20, "{country}: {json:#}");
+        assert!(results(&json).contains(&("brief".into(), "not accepted".into())), "{country}: {json:#}");
+    }
+}
+
+#[test]
+fn whom_nobody_took_goes_to_the_mailbox_that_was_named() {
+    for country in COUNTRIES {
+        let line = format!("sim/{country}?scenario=incoming&clock=virtual");
+        let moving = ["--transfer-to", "5550101,5550104", "--warm", "--on-fail", "voicemail=5550107"];
+        let run = Tipring::start().run(&[&["--line", &line, "--json", "answer"], &moving[..]].concat());
+        let json = run.json();
+        assert_eq!(run.code, Some(0), "{country}: {json:#}");
+        assert_eq!(json["outcome"], "voicemail", "{country}: {json:#}");
+        assert_eq!(json["transfer"]["target"], "5550107", "{country}: {json:#}");
+    }
+}
+
+#[test]
+fn where_our_hang_up_would_drop_both_we_stay_with_them_or_refuse() {
+    let t = Tipring::start();
+    for (complete, code, result) in [("stay", 75, "joined"), ("never", 32, "transfer-refused")] {
+        let line = "[line.office]\nport = \"sim/us?scenario=three-way-dies&clock=virtual\"\n";
+        let config = t.file("tipring.toml", &format!("{line}transfer.complete = \"{complete}\"\n"));
+        // the two would talk on for ever with us between them
+        let args = ["--timeout", "120s", "answer", "--transfer-to", "5550101,5550100", "--warm"];
+        let run = t.run(&[&["--config", &config, "--json"], &args[..]].concat());
+        let json = run.json();
+        assert_eq!(run.code, Some(code), "{json:#}");
+        assert_eq!(json["transfer"]["result"], result, "{json:#}");
+        let seen = t.run(&[&["--config", &config, "-v"], &args[..]].concat());
+        let before_the_end = seen.stderr.split("call      over").next().unwrap_or_default();
+        assert!(!before_the_end.contains("is lost"), "{}", seen.all());
+    }
+}
+
+#[test]
+fn what_becomes_of_an_untaken_caller_is_one_of_three() {
+    let run = Tipring::start().run(&["--line", "sim/us", "answer", "--transfer-to", "1", "--on-fail", "apologise"]);
+    assert_eq!(run.code, Some(2), "{}", run.all());
+    assert!(run.stderr.contains("voicemail=NUM"), "{}", run.all());
+}

@@ -148,3 +148,20 @@ fn help_that_cannot_be_written_is_not_success() {
     let status = Tipring::start().command().arg("--help").stdout(full).status();
     assert_eq!(status.expect("tipring runs").code(), Some(1));
 }
+
+#[test]
+fn doctor_says_what_is_wrong_in_words_and_as_a_document() {
+    let t = Tipring::start();
+    let run = t.run(&["--json", "doctor"]);
+    let json = run.json();
+    assert_eq!(json["schema"], "tipring.doctor/1");
+    let findings = json["findings"].as_array().unwrap();
+    let fails = findings.iter().any(|f| f["status"] == "fail");
+    assert_eq!((json["ok"].as_bool(), run.code), (Some(!fails), Some(i32::from(fails))), "{}", run.all());
+    assert!(findings.iter().filter(|f| f["status"] != "ok").all(|f| f["help"].is_string()), "{json:#}");
+    // a state directory that is none fails on every machine
+    let mut command = t.command();
+    command.env("TIPRING_STATE_DIR", "/dev/null/state").arg("doctor");
+    let run = crate::Run::of(command.output().unwrap()).exits(1);
+    assert!(run.stdout.lines().any(|l| l.starts_with("fail  ")) && run.stdout.contains("help:"), "{}", run.all());
+}

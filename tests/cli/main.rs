@@ -1,6 +1,9 @@
 //! The program as its users meet it: whole processes, exit codes, JSON, messages.
 
 mod answer;
+mod calls;
+mod calls_journal;
+mod completions;
 mod dial;
 mod errors;
 mod examples;
@@ -26,6 +29,7 @@ impl Tipring {
             .env_clear()
             .env("HOME", self.home.path())
             .env("TIPRING_RUNTIME_DIR", self.home.path().join("run"))
+            .env("TIPRING_STATE_DIR", self.home.path().join("state"))
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .current_dir(self.home.path())
             .stdin(Stdio::null());

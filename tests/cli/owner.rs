@@ -87,6 +87,35 @@ fn the_second_process_that_wants_the_line_is_told_who_holds_it() {
 }
 
 #[test]
+fn of_ten_processes_at_once_one_has_the_line_and_nine_are_told_who() {
+    let t = Tipring::start();
+    let args = ["--line", "sim/us?speed=8", "dial", "5550111", "--hangup-after", "never"];
+    let mut children: Vec<Child> = (0..10)
+        .map(|_| t.command().args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("tipring runs"))
+        .collect();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let running = |children: &mut Vec<Child>| {
+        children.iter_mut().filter_map(|c| c.try_wait().unwrap().is_none().then(|| c.id())).collect::<Vec<_>>()
+    };
+    while running(&mut children).len() > 1 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let winners = running(&mut children);
+    assert_eq!(winners.len(), 1, "{winners:?}");
+    t.run(&["--line", "sim/us?speed=8", "hangup"]).exits(0);
+    for child in children {
+        let (pid, run) = (child.id(), Run::of(child.wait_with_output().unwrap()));
+        if pid == winners[0] {
+            run.exits(0);
+        } else {
+            let run = run.exits(5);
+            let told = format!("held by pid {} (tipring dial)", winners[0]);
+            assert!(run.stderr.contains(&told) && run.stderr.contains("sim.us~"), "{}", run.all());
+        }
+    }
+}
+
+#[test]
 fn an_interrupt_leaves_the_line_on_hook_and_says_so_in_the_exit_code() {
     for signal in [nix::sys::signal::Signal::SIGINT, nix::sys::signal::Signal::SIGTERM] {
         let t = Tipring::start();
@@ -129,4 +158,61 @@ fn a_detached_owner_outlives_its_command() {
     assert_eq!(run.json()["schema"], "tipring.answer/1", "{}", run.all());
     t.run(&["--line", LINE, "transfer", "5550100", "--warm"]).exits(0);
     t.run(&["--line", LINE, "hangup"]).exits(1);
+}
+
+#[test]
+fn a_caller_on_hold_is_retrieved() {
+    let t = Tipring::start();
+    let owner = Owner::answering(&t);
+    t.run(&["--line", LINE, "retrieve"]).exits(1);
+    let held = t.run(&["--line", LINE, "--json", "hold"]).exits(0).json();
+    assert_eq!((held["schema"].as_str(), held["result"].as_str()), (Some("tipring.hold/1"), Some("held")));
+    let refused = t.run(&["--line", LINE, "transfer", "5550100"]).exits(1);
+    assert!(refused.stderr.contains("on hold"), "{}", refused.all());
+    let back = t.run(&["--line", LINE, "--json", "retrieve"]).exits(0).json();
+    assert_eq!(back["result"], "retrieved", "{back:#}");
+    t.run(&["--line", LINE, "hangup"]).exits(0);
+    owner.ends().exits(0);
+}
+
+#[test]
+fn a_second_party_dialled_on_hold_is_brought_into_a_conference() {
+    let t = Tipring::start();
+    let owner = Owner::answering(&t);
+    t.run(&["--line", LINE, "hold"]).exits(0);
+    let early = t.run(&["--line", LINE, "conference"]).exits(1);
+    assert!(early.stderr.contains("answered yet"), "{}", early.all());
+    t.run(&["--line", LINE, "dtmf", "5550100"]).exits(0);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let joined = loop {
+        let run = t.run(&["--line", LINE, "--json", "conference"]);
+        if run.code == Some(0) || Instant::now() > deadline {
+            break run.exits(0).json();
+        }
+    };
+    assert_eq!(joined["result"], "joined", "{joined:#}");
+    t.run(&["--line", LINE, "hangup"]).exits(0);
+    owner.ends().exits(0);
+}
+
+#[test]
+fn conference_with_a_target_is_the_whole_of_it_and_a_busy_one_leaves_the_caller_with_us() {
+    let t = Tipring::start();
+    let owner = Owner::answering(&t);
+    let busy = t.run(&["--line", LINE, "--json", "conference", "5550101"]).exits(20).json();
+    assert!(busy["steps"].as_array().unwrap().iter().any(|s| s["heard"] == "busy"), "{busy:#}");
+    let joined = t.run(&["--line", LINE, "--json", "conference", "5550100"]).exits(0).json();
+    assert_eq!((joined["result"].as_str(), joined["target"].as_str()), (Some("joined"), Some("5550100")));
+    t.run(&["--line", LINE, "hangup"]).exits(0);
+    owner.ends().exits(0);
+}
+
+#[test]
+fn a_brief_travels_to_the_process_that_holds_the_call() {
+    let t = Tipring::start();
+    let owner = Owner::answering(&t);
+    let brief = crate::answer::brief(&t);
+    let run = t.run(&["--line", LINE, "--json", "transfer", "5550114", "5550113", "--brief", &brief]).exits(0);
+    assert_eq!(run.json()["target"], "5550113");
+    owner.ends().exits(0);
 }

@@ -208,7 +208,8 @@ fn a_lock_taken_in_the_session_holds_in_the_shared_directory_too() {
     fs::create_dir(&run).unwrap();
     let tmp = root.path().join("tmp");
     fs::create_dir(&tmp).unwrap();
-    let user = Surroundings { explicit: None, run, session: None, tmp, uid: me() };
+    let (dev, uucp) = (root.path().join("dev"), root.path().join("lock"));
+    let user = Surroundings { explicit: None, run, session: None, tmp, dev, uucp, uid: me() };
     // before there was a shared directory: a file keeps even root from making it
     fs::write(user.run.join("tipring"), "").unwrap();
     let places = Places::new(user.clone());
@@ -222,6 +223,69 @@ fn a_lock_taken_in_the_session_holds_in_the_shared_directory_too() {
     assert!(holder(&places, LINE).is_some());
     drop(lock);
     LineLock::take(&places, LINE, "tipring dial").unwrap();
+}
+
+/// A machine with a device node and a directory for the locks of other programs.
+fn machine_with_a_node(root: &tempfile::TempDir) -> Surroundings {
+    let at = |name: &str| root.path().join(name);
+    for dir in ["own", "dev/dahdi", "lock"] {
+        fs::create_dir_all(at(dir)).unwrap();
+    }
+    fs::write(at("dev/dahdi/1"), "").unwrap();
+    Surroundings {
+        explicit: Some(at("own")),
+        run: at("run"),
+        session: None,
+        tmp: at("tmp"),
+        dev: at("dev"),
+        uucp: at("lock"),
+        uid: me(),
+    }
+}
+
+#[test]
+fn other_programs_see_our_lock_and_it_goes_when_we_do() {
+    let root = tempfile::tempdir().unwrap();
+    let around = machine_with_a_node(&root);
+    let places = Places::new(around.clone());
+    let lock = LineLock::take(&places, LINE, "tipring answer").unwrap();
+    let theirs = around.uucp.join("LCK..dahdi_1");
+    assert_eq!(fs::read_to_string(&theirs).unwrap(), format!("{:>10}\n", std::process::id()));
+    // the second of us is told by our own lock, with more to say
+    let told = held(LineLock::take(&places, LINE, "tipring dial"));
+    assert_eq!(told.command.as_deref(), Some("tipring answer"));
+    assert_eq!(told.lock_file, Some(root.path().join("own/dahdi.1.lock")));
+    drop(lock);
+    assert!(!theirs.exists());
+    let other = LineLock::take(&places, "dahdi/2", "tipring answer").unwrap();
+    assert_eq!(fs::read_dir(&around.uucp).unwrap().count(), 0, "a line without a node has nothing to lock");
+    drop(other);
+}
+
+#[test]
+fn a_line_that_another_program_holds_is_refused_with_its_pid_its_name_and_its_lock_file() {
+    let root = tempfile::tempdir().unwrap();
+    let around = machine_with_a_node(&root);
+    let places = Places::new(around.clone());
+    let mut minicom = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+    // the kernel names a process a moment after it let us go on
+    while fs::read_to_string(format!("/proc/{}/comm", minicom.id())).unwrap() != "cat\n" {
+        std::thread::yield_now();
+    }
+    let theirs = around.uucp.join("LCK..dahdi_1");
+    fs::write(&theirs, format!("{:>10} minicom ann\n", minicom.id())).unwrap();
+    let told = held(LineLock::take(&places, LINE, "tipring answer"));
+    assert_eq!((told.pid, told.command.as_deref()), (Some(minicom.id()), Some("cat")));
+    let text = told.explain(LINE).to_string();
+    for part in [&format!("pid {}", minicom.id()), "(cat)", "LCK..dahdi_1"] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert_eq!(holder(&places, LINE).map(|h| h.pid), Some(Some(minicom.id())), "and `lines` shows it");
+    minicom.kill().unwrap();
+    minicom.wait().unwrap();
+    // its lock is stale now, and is ours
+    let _lock = LineLock::take(&places, LINE, "tipring answer").unwrap();
+    assert_eq!(fs::read_to_string(&theirs).unwrap(), format!("{:>10}\n", std::process::id()));
 }
 
 #[test]

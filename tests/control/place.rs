@@ -12,7 +12,8 @@ use tipring::error::Exit;
 fn machine(root: &TempDir) -> Surroundings {
     let tmp = root.path().join("tmp");
     fs::create_dir(&tmp).unwrap();
-    Surroundings { explicit: None, run: root.path().join("run"), session: None, tmp, uid: me() }
+    let (dev, uucp) = (root.path().join("dev"), root.path().join("lock"));
+    Surroundings { explicit: None, run: root.path().join("run"), session: None, tmp, dev, uucp, uid: me() }
 }
 
 fn chmod(path: &Path, mode: u32) {

@@ -1,6 +1,6 @@
 //! The owner's socket: what it takes, what it refuses, and that the line never waits for it.
 
-use super::support::{Child, LIMITS, LINE, Owner, done, exchange, json, mode, request};
+use super::support::{Child, LIMITS, LINE, Owner, done, exchange, json, me, mode, request};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
@@ -47,7 +47,14 @@ fn report() -> Answer {
 
 fn transfer() -> Ask {
     let target = TargetAsk { name: Some("desk".into()), number: "5550100".into() };
-    Ask::Transfer { targets: vec![target], warm: true, no_answer_after_ms: Some(20_000), on_fail: OnFail::Hangup }
+    Ask::Transfer {
+        targets: vec![target],
+        warm: true,
+        no_answer_after_ms: Some(20_000),
+        on_fail: OnFail::Hangup,
+        voicemail: None,
+        brief: None,
+    }
 }
 
 fn an_owner() -> Owner {
@@ -103,7 +110,7 @@ fn one_connection_carries_many_requests() {
 #[test]
 fn what_cannot_be_understood_is_refused_in_three_lines_and_the_line_hears_nothing() {
     let mut owner = an_owner();
-    let large = format!("{{\"digits\":\"{}\"}}", "1".repeat(64 * 1024));
+    let large = format!("{{\"digits\":\"{}\"}}", "1".repeat(1024 * 1024));
     let deep = "[".repeat(60_000);
     for (method, path, body, expected) in [
         ("GET", "/", "", 404),
@@ -449,4 +456,31 @@ fn asks_are_the_same_in_json_and_out_of_it() {
         let text = serde_json::to_string(&ask).unwrap();
         assert_eq!(serde_json::from_str::<request::Ask>(&text).unwrap(), ask);
     }
+}
+
+#[test]
+fn a_stranger_who_gets_at_the_socket_is_refused_by_what_the_kernel_says_of_him() {
+    // only root can be somebody else for a moment; the rule itself is tested beside it
+    if me() != 0 {
+        return;
+    }
+    let mut owner = an_owner();
+    let chmod = |path: &std::path::Path, mode| {
+        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    };
+    assert_eq!(mode(&owner.path()), 0o660);
+    let ask_as = |uid: u32| {
+        let mut curl = std::process::Command::new("curl");
+        std::os::unix::process::CommandExt::gid(&mut curl, uid);
+        std::os::unix::process::CommandExt::uid(&mut curl, uid);
+        curl.args(["-s", "-w", "%{http_code}", "-o", "/dev/null", "-X", "POST", "--unix-socket"]);
+        let output = curl.arg(owner.path()).arg("http://tipring/v1/call/hangup").output().expect("curl runs");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    chmod(owner.dir(), 0o755);
+    assert_eq!(ask_as(65_534), "000", "the mode keeps him out");
+    chmod(&owner.path(), 0o666);
+    assert_eq!(ask_as(65_534), "403", "and where it does not, the kernel's word on who he is");
+    assert_eq!(ask_as(0), "200");
+    assert_eq!(owner.leave(), [Ask::HangUp], "the line has heard root alone");
 }

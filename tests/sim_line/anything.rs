@@ -16,8 +16,31 @@ enum Act {
 
 fn act() -> impl Strategy<Value = Act> {
     let numbers = prop::sample::select(vec![
-        "5550100", "5550101", "5550102", "5550103", "5550104", "5550105", "5550106", "5550110", "5550113", "5551234",
-        "0", "1", "2", "3", "4", "55", "#", "5559999",
+        "5550100",
+        "5550101",
+        "5550102",
+        "5550103",
+        "5550104",
+        "5550105",
+        "5550106",
+        "5550110",
+        "5550113",
+        "5551234",
+        "0",
+        "1",
+        "2",
+        "3",
+        "4",
+        "55",
+        "#",
+        "5559999",
+        "5550201",
+        "201",
+        "*725550100",
+        "*73",
+        "*21*5550100#",
+        "#21#",
+        "D",
     ]);
     prop_oneof![
         2 => Just(Act::Lift),
@@ -59,7 +82,10 @@ proptest! {
     #[test]
     fn nobody_is_in_two_calls_and_nobody_is_left_in_one(
         country in prop::sample::select(vec!["us", "gb", "de", "se"]),
-        scenario in prop::sample::select(vec!["incoming", "recalls", "three-way-dies", "impatient-caller"]),
+        scenario in prop::sample::select(vec![
+            "incoming", "recalls", "three-way-dies", "impatient-caller", "call-waiting", "pbx-extension", "glare",
+            "flash-ignored", "flash-hangs-up", "unplugged", "fickle-target",
+        ]),
         seed in any::<u32>(),
         acts in prop::collection::vec(act(), 1..25),
     ) {

@@ -147,3 +147,53 @@ fn a_caller_who_says_how_long_he_talks_hangs_up_then() {
     assert_eq!(gone.since(talks).as_millis() / 20, 6000 / 20);
     line.until("forward-disconnect", 3);
 }
+
+#[test]
+fn in_japan_a_set_lifts_for_the_number_hangs_up_and_is_rung() {
+    use tipring::dsp::fsk::{Data, Demodulator};
+    let text = "[line]\nnumber_display = true\n[[call]]\nat_s = 1\nfrom = '0355501234'\n";
+    let mut line = Line::scripted("jp", text, 1);
+    line.until("reverses the line", 2);
+    line.until("ring us", 2);
+    line.run(1500);
+    line.off_hook();
+    line.until("sends the number first", 1);
+    line.until("sends caller-id by V.23 (number display)", 1);
+    line.audio.clear();
+    line.run(1200);
+    let mut bytes = Vec::new();
+    Demodulator::new().feed(&line.audio, |_, data| {
+        if let Data::Byte(b) = data {
+            bytes.push(b & 0x7F);
+        }
+    });
+    assert_eq!(bytes.get(9..19), Some(&b"0355501234"[..]), "{bytes:x?}");
+    line.on_hook();
+    line.until("the number was taken", 3);
+    assert_eq!(line.condition("0355501234"), "calling");
+    line.until("ring us", 2);
+    line.run(1500);
+    line.off_hook();
+    line.until("0355501234 talks with us", 1);
+}
+
+#[test]
+fn in_japan_a_set_that_does_not_lift_for_the_number_is_rung_and_one_that_stays_has_answered() {
+    let text = "[line]\nnumber_display = true\n[[call]]\nat_s = 1\nfrom = '0355501234'\n";
+    let mut line = Line::scripted("jp", text, 1);
+    let asked = line.until("ring us", 3);
+    let rung = line.until("ring us", 8);
+    assert_eq!(rung.since(asked).as_millis() / 100, 62);
+    line.run(1500);
+    line.off_hook();
+    line.until("sees off-hook: answered", 1);
+
+    let mut line = Line::scripted("jp", text, 1);
+    line.until("ring us", 3);
+    line.run(1000);
+    line.off_hook();
+    line.until("takes it for an answer", 10);
+    line.until("0355501234 talks with us", 1);
+    line.on_hook();
+    line.until("0355501234 is released", 3);
+}

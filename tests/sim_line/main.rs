@@ -3,11 +3,14 @@
 mod line;
 
 mod anything;
+mod call_waiting;
 mod calls_to_us;
 mod calls_we_make;
 mod every_country;
 mod faults;
+mod forwarding;
 mod on_a_real_port;
 mod recall;
 mod repeats;
 mod transfers;
+mod two_wire;

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tipring::clock::Time;
-use tipring::driver::sim::exchange::Exchange;
 use tipring::driver::sim::exchange_on_port::ExchangeOnPort;
 use tipring::driver::sim::scenario::Scenario;
 use tipring::driver::{Capabilities, Port, PortError, PortKind, Selector};
@@ -93,11 +92,19 @@ struct Office {
 
 impl Office {
     fn open(country: &str, scenario: &str) -> Office {
+        Office::with(country, &Scenario::load(scenario).unwrap())
+    }
+
+    fn scripted(country: &str, scenario: &str) -> Office {
+        Office::with(country, &Scenario::parse("test", scenario).unwrap())
+    }
+
+    fn with(country: &str, scenario: &Scenario) -> Office {
         let wire = Arc::new(Mutex::new(Wire::default()));
         let port = FxsPort { selector: Selector::Dahdi(1), kind: PortKind::Fxs, wire: wire.clone() };
-        let scenario = Scenario::load(scenario).unwrap();
-        let exchange = Exchange::new(Facts::embedded().country(country).unwrap().clone(), &scenario, 1);
-        Office { exchange: ExchangeOnPort::new(Box::new(port), exchange).unwrap(), wire, story: String::new() }
+        let country = Facts::embedded().country(country).unwrap();
+        let exchange = ExchangeOnPort::new(Box::new(port), country, scenario, 1).unwrap();
+        Office { exchange, wire, story: String::new() }
     }
 
     fn run(&mut self, ms: u64) {
@@ -158,8 +165,8 @@ impl Office {
 fn an_fxo_port_cannot_be_served() {
     let wire = Arc::new(Mutex::new(Wire::default()));
     let port = FxsPort { selector: Selector::Dahdi(5), kind: PortKind::Fxo, wire };
-    let exchange = Exchange::new(Facts::embedded().country("us").unwrap().clone(), &Scenario::default(), 1);
-    assert!(ExchangeOnPort::new(Box::new(port), exchange).is_err());
+    let us = Facts::embedded().country("us").unwrap();
+    assert!(ExchangeOnPort::new(Box::new(port), us, &Scenario::default(), 1).is_err());
 }
 
 #[test]
@@ -276,4 +283,103 @@ fn on_hook_transmission_outlasts_the_caller_id_by_what_a_driver_keeps_in_its_que
         assert!(lasted > Duration::from_millis(300), "{country}: no caller ID but {lasted:?}");
         assert!(open >= lasted + Duration::from_millis(200), "{country}: {open:?} for {lasted:?}");
     }
+}
+
+#[test]
+fn what_no_port_can_be_made_to_do_is_refused_in_one_line_before_anything_rings() {
+    for (fault, word) in [
+        ("unplugged_at_s = 8", "unplugged_at_s"),
+        ("device_removed_at_s = 8", "device_removed_at_s"),
+        ("battery_lost_at_s = 8", "battery_lost_at_s"),
+        ("battery_lost_at_s = 8\nbattery_lost_ms = 501", "500 ms at most"),
+        ("parallel_lifted_at_s = 8\nparallel_takes_battery = true", "parallel_takes_battery"),
+    ] {
+        let port = FxsPort { selector: Selector::Dahdi(1), kind: PortKind::Fxs, wire: Arc::default() };
+        let scenario = Scenario::parse("test", &format!("[fault]\n{fault}\n")).unwrap();
+        let us = Facts::embedded().country("us").unwrap();
+        let error = ExchangeOnPort::new(Box::new(port), us, &scenario, 1).err().unwrap();
+        let line = error.to_string();
+        assert!(line.starts_with("dahdi/1 cannot") && line.contains(word) && !line.contains('\n'), "{line}");
+    }
+}
+
+#[test]
+fn a_battery_dip_opens_the_loop_of_the_port_and_is_no_flash() {
+    let mut office = Office::scripted(
+        "us",
+        "[fault]\nbattery_lost_at_s = 6\nbattery_lost_ms = 300\n[[call]]\nat_s = 1\nfrom = '5551234'\n",
+    );
+    office.until("ring us", 3);
+    office.signal(Signal::OffHook);
+    office.until("battery fails", 8);
+    assert!(office.commands().contains(&Command::OpenLoop(Duration::from_millis(300))));
+    office.run(300);
+    office.signal(Signal::Flash(Some(Duration::from_millis(300))));
+    office.signal(Signal::HookDone);
+    office.run(1000);
+    assert_eq!(office.commands().last(), Some(&Command::OffHook), "battery is given again");
+    assert_eq!(office.condition("5551234"), "talking with us");
+}
+
+#[test]
+fn a_scenario_s_noise_and_loss_are_heard_on_the_port_and_without_them_nothing_is_added() {
+    let mut office = Office::open("us", "idle");
+    assert!(office.level(500) < -90.0);
+    let mut office = Office::scripted(
+        "us",
+        "[pair]\nnoise_dbm0 = -45\nhum_hz = 60\nhum_dbm0 = -50\n[[burst]]\nat_s = 1\nlasts_ms = 200\ndbm0 = -20\n",
+    );
+    let quiet = office.level(980);
+    assert!((-46.0..-42.0).contains(&quiet), "{quiet}");
+    let burst = office.level(200);
+    assert!((-22.0..-18.0).contains(&burst), "{burst}");
+    let dial_tone = |scenario: &str| {
+        let mut office = Office::scripted("us", scenario);
+        office.signal(Signal::OffHook);
+        office.until("tone dial", 3);
+        office.level(1000)
+    };
+    let (plain, lossy) = (dial_tone(""), dial_tone("[pair]\nloss_db = 10\n"));
+    assert!((plain - lossy - 10.0).abs() < 0.3, "{plain} {lossy}");
+}
+
+#[test]
+fn a_telephone_that_the_exchange_plays_beside_the_real_one_keeps_the_loop_closed() {
+    let scenario =
+        "[fault]\nparallel_lifted_at_s = 6\nparallel_hung_up_after_s = 10\n[[call]]\nat_s = 1\nfrom = '5551234'\n";
+    let mut office = Office::scripted("us", scenario);
+    office.until("ring us", 3);
+    office.signal(Signal::OffHook);
+    office.until("another telephone", 8);
+    office.signal(Signal::Flash(Some(Duration::from_millis(600))));
+    office.run(1000);
+    assert_eq!(office.condition("5551234"), "talking with us");
+    assert!(office.level(2000) > -30.0, "somebody talks");
+    office.signal(Signal::OnHook);
+    office.run(1000);
+    assert_eq!(office.condition("5551234"), "talking with us");
+    office.until("the other telephone is hung up", 10);
+    office.run(100);
+    assert_eq!(office.condition("5551234"), "released");
+}
+
+#[test]
+fn polarity_tells_an_answer_and_a_waiting_call_its_tone_also_on_a_port() {
+    let mut office = Office::scripted("us", "[line]\nanswer_reversal = true\n");
+    office.signal(Signal::OffHook);
+    office.run(1000);
+    office.dial("5550100");
+    office.until("reverses the line", 20);
+    assert!(office.story.contains("dahdi/1 cannot reverse"), "this one cannot, and says so: {}", office.story);
+    let mut office = Office::open("us", "call-waiting");
+    office.until("ring us", 3);
+    office.signal(Signal::OffHook);
+    office.until("tone call-waiting", 25);
+    office.run(2000);
+    office.signal(Signal::Flash(Some(Duration::from_millis(600))));
+    office.run(500);
+    assert_eq!(
+        (office.condition("5551234"), office.condition("5555678")),
+        ("on hold".into(), "talking with us".into())
+    );
 }

@@ -192,3 +192,41 @@ fn the_target_that_hangs_up_after_3_s_does_so_also_when_it_has_the_caller() {
     line.until("5551234 hangs up", 1);
     assert!(line.lost().is_empty());
 }
+
+#[test]
+fn an_extension_flashes_with_its_pbx_s_window_and_hanging_up_transfers_in_every_country() {
+    // the recall windows that the tables have for PBXes: 60 to 150 ms in Germany, 160 to 1500 in North America
+    for (country, flash) in [("us", 200), ("de", 100)] {
+        let mut line = answered(&format!("sim/{country}?scenario=pbx-extension&clock=virtual"));
+        line.consult(flash, "202");
+        line.until("tone busy", 3);
+        line.flash(flash);
+        line.run(200);
+        assert_eq!(line.condition("5551234"), "talking with us", "{country}: a flash alone goes back");
+        line.consult(flash, "201");
+        line.until("201 rings", 3);
+        line.run(500);
+        line.on_hook();
+        line.until("201 talks with 5551234", 20);
+        assert!(line.lost().is_empty());
+
+        let mut line = answered(&format!("sim/{country}?scenario=pbx-extension&clock=virtual"));
+        line.consult(flash, "202");
+        line.until("tone busy", 3);
+        line.on_hook();
+        line.until("recalls us for 5551234", 5);
+        assert!(line.lost().is_empty());
+    }
+}
+
+#[test]
+fn a_target_that_hangs_up_before_it_is_handed_the_caller_leaves_it_on_hold() {
+    let mut line = answered("sim/us?scenario=fickle-target&clock=virtual");
+    line.consult(600, "5550201");
+    line.until("5550201 hangs up", 15);
+    line.until("tone disconnect", 3);
+    assert_eq!(line.condition("5551234"), "on hold");
+    line.flash(600);
+    line.run(300);
+    assert_eq!(line.condition("5551234"), "talking with us");
+}

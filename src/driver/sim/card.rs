@@ -69,6 +69,11 @@ pub struct Card {
     /// Whether the pair is whole, and the exchange feeds it.
     plugged: bool,
     fed: bool,
+    /// Another telephone on the pair draws current, and whether it leaves too little voltage for us to sense.
+    parallel: bool,
+    sagged: bool,
+    /// The loop as the exchange was last told of it.
+    loop_closed: bool,
     /// Forward disconnect until then.
     open_until: Time,
     ringer: Option<Ringer>,
@@ -89,6 +94,9 @@ impl Card {
             moves: VecDeque::new(),
             plugged: true,
             fed: true,
+            parallel: false,
+            sagged: false,
+            loop_closed: false,
             open_until: Time::ZERO,
             ringer: None,
             ring: Debounced::new(false),
@@ -155,7 +163,6 @@ impl Card {
     /// Moves contacts and current through a frame, and tells the exchange what it sees of the loop.
     pub fn advance(&mut self, start: Time, end: Time, exchange: &mut Exchange) {
         self.open.clear();
-        self.clicked = None;
         let mut open_from = (!self.closed).then_some(0);
         while let Some((at, what)) = self.moves.front().copied().filter(|(at, _)| *at < end) {
             self.moves.pop_front();
@@ -175,9 +182,7 @@ impl Card {
                         Some(from) if closed => self.open.push((from, sample)),
                         other => open_from = if closed { None } else { other.or(Some(sample)) },
                     }
-                    if self.plugged {
-                        exchange.handle(at, if closed { LineInput::LoopClosed } else { LineInput::LoopOpened });
-                    }
+                    self.tell_loop(at, exchange);
                 }
             }
         }
@@ -239,17 +244,32 @@ impl Card {
             return;
         }
         self.plugged = plugged;
-        if self.closed {
-            exchange.handle(at, if plugged { LineInput::LoopClosed } else { LineInput::LoopOpened });
-        }
+        self.tell_loop(at, exchange);
         if !plugged {
             self.ring.set(at, DEBOUNCE, false);
         }
         self.battery_changed(at);
     }
 
+    /// Another telephone on the pair is lifted or hung up; the exchange sees one loop.
+    pub fn set_parallel(&mut self, at: Time, lifted: bool, takes_battery: bool, exchange: &mut Exchange) {
+        self.parallel = lifted;
+        self.sagged = lifted && takes_battery;
+        self.clicked = Some(0);
+        self.tell_loop(at, exchange);
+        self.battery_changed(at);
+    }
+
+    fn tell_loop(&mut self, at: Time, exchange: &mut Exchange) {
+        let closed = self.parallel || (self.closed && self.plugged);
+        if closed != self.loop_closed {
+            self.loop_closed = closed;
+            exchange.handle(at, if closed { LineInput::LoopClosed } else { LineInput::LoopOpened });
+        }
+    }
+
     fn battery_changed(&mut self, at: Time) {
-        let there = self.has_battery();
+        let there = self.has_battery() && !self.sagged;
         self.battery.set(at, DEBOUNCE, there);
     }
 
@@ -261,14 +281,24 @@ impl Card {
         self.closed
     }
 
+    /// Somebody speaks into the pair: our set or the other telephone.
+    pub fn carries_speech(&self) -> bool {
+        self.closed || self.parallel
+    }
+
+    /// What is on the pair is heard also by an on-hook port: it listens for caller ID.
+    pub fn overhears(&self) -> bool {
+        self.parallel
+    }
+
     /// The parts of the frame just advanced in which the loop was open.
     pub fn open_parts(&self) -> &[(usize, usize)] {
         &self.open
     }
 
     /// Where in that frame something clicked.
-    pub fn clicked(&self) -> Option<usize> {
-        self.clicked
+    pub fn clicked(&mut self) -> Option<usize> {
+        self.clicked.take()
     }
 
     pub fn report(&mut self, at: Time, signal: Signal) {

@@ -11,15 +11,19 @@
 //! or what a real FXS port's driver made of it. Audio passes through [`Exchange::process`], 20 ms at a time, and that
 //! is also its clock. Everything that happens is told in the trace.
 
+use super::call_waiting::Waiting;
 use super::census::{Census, Condition, With};
+use super::codes::Forwarding;
+use super::line_class::LineClass;
 use super::party::{self, After, Deed, Party, Reach};
 use super::plan::{self, Verdict};
 use super::programme::{self, Cue, Entry, Player};
 use super::register::Register;
 use super::rng::Rng;
-use super::scenario::{BusyHangup, Faults, Scenario, TransferClass};
-use super::subscriber_line::{Hook, HookEvent, Window};
+use super::scenario::{Faults, Scenario};
+use super::subscriber_line::{Hook, HookEvent};
 use super::three_way::Liaison;
+use super::tones_off::put_off;
 use crate::clock::{Time, Timers};
 use crate::dsp::FRAME_SAMPLES;
 use crate::event::ToneKind;
@@ -61,77 +65,14 @@ pub enum LineOutput {
     OnHookTransmission(Duration),
 }
 
-/// What this line's subscriber gets: the country's manners, and the scenario's word over them.
-#[derive(Clone, Debug)]
-pub struct LineClass {
-    pub flash_service: bool,
-    /// Register recall with a digit (R1…R4), as in Europe; else a flash alone goes back.
-    pub r_digits: bool,
-    pub transfer: TransferClass,
-    pub while_ringing: bool,
-    pub busy_hangup: BusyHangup,
-    pub recall_after: Duration,
-    /// How long after the far hang-up, and how long.
-    pub forward_disconnect: Option<(Duration, Duration)>,
-    pub dial_tone_delay: Duration,
-    pub first_digit: Duration,
-    pub inter_digit: Duration,
-    pub caller_id: bool,
-    pub dial_tone: ToneKind,
-    pub pulse_one_is_recall: bool,
-    pub window: Window,
-}
-
-impl LineClass {
-    pub fn new(country: &Country, scenario: &Scenario) -> LineClass {
-        let line = &scenario.line;
-        let fault = &scenario.fault;
-        let north_american = country.transfer.back == "R";
-        let complete = country.transfer.complete.as_str();
-        let by_country = if complete.contains('H') {
-            TransferClass::OnHangUp
-        } else if complete.contains('R') {
-            TransferClass::Explicit
-        } else {
-            TransferClass::None
-        };
-        // the country's main line; where no source knows a window, the ETSI one (TBR 21)
-        let window = country.recall.first().map_or((80, 120), |w| (w.min.as_millis() as u64, w.max.as_millis() as u64));
-        let window = Window {
-            min: fault.recall_min_ms.map_or(Duration::from_millis(window.0), |m| m.0),
-            max: fault.recall_max_ms.map_or(Duration::from_millis(window.1), |m| m.0),
-        };
-        let ms = Duration::from_millis;
-        let forward_disconnect = match line.forward_disconnect_ms {
-            Some(d) => Some(d.0).filter(|d| !d.is_zero()),
-            // as long as DAHDI's kewlstart opens it
-            None => north_american.then_some(ms(500)),
-        };
-        LineClass {
-            flash_service: line.flash_service.unwrap_or(true),
-            r_digits: !north_american,
-            transfer: line.transfer.unwrap_or(by_country),
-            while_ringing: line.while_ringing.unwrap_or(country.transfer.while_ringing),
-            busy_hangup: line.busy_hangup.unwrap_or(BusyHangup::Drop),
-            recall_after: line.recall_after_s.map_or(ms(20_000), |s| s.0),
-            forward_disconnect: forward_disconnect.filter(|_| !fault.no_forward_disconnect).map(|d| (ms(800), d)),
-            dial_tone_delay: line.dial_tone_delay_ms.map_or(ms(350), |m| m.0),
-            first_digit: line.first_digit_s.map_or(ms(16_000), |s| s.0),
-            inter_digit: line.inter_digit_s.map_or(ms(8_000), |s| s.0),
-            caller_id: line.caller_id.unwrap_or(true),
-            dial_tone: if line.stutter.unwrap_or(false) { ToneKind::StutterDial } else { ToneKind::Dial },
-            pulse_one_is_recall: line.pulse_one_is_recall.unwrap_or(window.max <= ms(200)),
-            window,
-        }
-    }
-}
-
 /// Our line, as the exchange holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Service {
     OnHook,
     /// We are being rung for the active leg.
     Ringing,
+    /// We lifted for its number, and will be rung (Japan).
+    Displaying,
     OffHook,
 }
 
@@ -164,6 +105,8 @@ pub(super) struct Set {
     pub gives_up: Time,
     /// It is being rung back to us.
     pub rung_back: bool,
+    /// The scenario's own: behind a PBX one of its extensions.
+    pub own: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -186,6 +129,10 @@ pub struct Exchange {
     pub(super) active: Option<Leg>,
     pub(super) held: Option<Leg>,
     pub(super) conference: bool,
+    /// Who waits while we talk.
+    pub(super) waiting: Option<Waiting>,
+    /// The two of ours are one that waited and one that we had: a flash swaps them.
+    pub(super) swaps: bool,
     pub(super) register: Option<Register>,
     pub(super) player: Player,
     pub(super) timers: Timers<Timer>,
@@ -193,6 +140,16 @@ pub struct Exchange {
     pub(super) liaisons: Vec<Liaison>,
     /// Who will call us, and when.
     pub(super) calls: Vec<(Time, usize)>,
+    /// Who calls us in the moment in which we lift.
+    pub(super) meets_us: Option<usize>,
+    /// When a message comes, and whether one is there.
+    pub(super) message_at: Time,
+    pub(super) message: bool,
+    pub(super) forwarding: Forwarding,
+    /// Polarity tells that a call of ours is answered.
+    pub(super) reversed: bool,
+    /// Recalls seen so far.
+    pub(super) flashes: u32,
     /// When we last hung up, and on whom: in case it was no hang-up.
     pub(super) hung_up_on: Option<(Time, usize)>,
     pub(super) outputs: VecDeque<LineOutput>,
@@ -200,16 +157,18 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    pub fn new(country: Country, scenario: &Scenario, seed: u64) -> Exchange {
+    pub fn new(mut country: Country, scenario: &Scenario, seed: u64) -> Exchange {
         let class = LineClass::new(&country, scenario);
+        put_off(&mut country, &scenario.fault);
         let mut sets: Vec<Set> = party::well_known(seed).map(Set::new).collect();
         for s in &scenario.subscribers {
             let after = s.rings.map(|r| After::Rings(r.0)).or(s.answers_after_s.map(|a| After::Time(a.0)));
             let hangs_up = s.hangs_up_after_s.map(|h| h.0);
-            let party = Party::subscriber(&s.number.0, s.does, after, hangs_up, seed);
+            let mut party = Party::subscriber(&s.number.0, s.does, after, hangs_up, seed);
+            party.patience = s.patience_s.map(|p| p.0);
             // a scenario may give a well-known number other habits
             sets.retain(|o| o.party.number != party.number);
-            sets.push(Set::new(party));
+            sets.push(Set { own: true, ..Set::new(party) });
         }
         let mut calls = Vec::new();
         for (i, c) in scenario.calls.iter().enumerate() {
@@ -221,6 +180,7 @@ impl Exchange {
             sets.insert(i, Set::new(party));
             calls.push((Time::ZERO + c.at_s.0, i));
         }
+        let meets_us = (scenario.fault.glare && !calls.is_empty()).then(|| calls.remove(0).1);
         Exchange {
             hook: Hook::new(class.window),
             faults: scenario.fault.clone(),
@@ -233,12 +193,20 @@ impl Exchange {
             active: None,
             held: None,
             conference: false,
+            waiting: None,
+            swaps: false,
             register: None,
             player: Player::default(),
             timers: Timers::new(),
             ringing: super::ringing::Plan::default(),
             liaisons: Vec::new(),
             calls,
+            meets_us,
+            message_at: scenario.line.message_waiting_at_s.map_or(Time::NEVER, |s| Time::ZERO + s.0),
+            message: false,
+            forwarding: Forwarding::default(),
+            reversed: false,
+            flashes: 0,
             hung_up_on: None,
             outputs: VecDeque::new(),
             trace: Vec::new(),
@@ -289,7 +257,11 @@ impl Exchange {
         {
             self.digit(now, digit);
         }
-        if self.service == Service::OffHook && self.register.is_none() {
+        self.advance_waiting(now, heard);
+        if self.service == Service::OffHook
+            && self.register.is_none()
+            && !self.waiting.as_ref().is_some_and(Waiting::mutes)
+        {
             for leg in [self.active, self.held.filter(|_| self.conference)].into_iter().flatten() {
                 if let (Progress::Answered, Some(p)) = (leg.progress, leg.party) {
                     let party = &mut self.sets[p].party;
@@ -297,6 +269,11 @@ impl Exchange {
                     party.speak(said);
                 }
             }
+        }
+        // behind a recall tone nothing of the waiting call is heard
+        let quiet = self.register.is_some() || self.timers.is_armed(Timer::RecallTone);
+        if let Some(waiting) = self.waiting.as_mut().filter(|_| !quiet) {
+            waiting.speak(said);
         }
         self.player.speak(said);
         self.ringing.speak(said);
@@ -361,17 +338,25 @@ impl Exchange {
         }
     }
 
-    fn off_hook(&mut self, now: Time) {
+    pub(super) fn off_hook(&mut self, now: Time) {
         match self.service {
             Service::OnHook => {
                 self.tell(now, "sees off-hook");
                 self.service = Service::OffHook;
                 self.was_it_a_hang_up(now);
+                self.stop_ringing_quietly();
+                if let Some(p) = self.meets_us.take() {
+                    self.glare(now, p);
+                    return;
+                }
                 let delay = self.class.dial_tone_delay + self.rng.ms(0, 200);
                 let late = self.faults.dial_tone_delay_ms.map_or(Duration::ZERO, |m| m.0);
                 self.timers.set(Timer::DialTone, now + delay + late);
             }
             Service::Ringing => {
+                if self.takes_data(now) {
+                    return;
+                }
                 self.tell(now, "sees off-hook: answered");
                 self.service = Service::OffHook;
                 self.stop_ringing();
@@ -379,11 +364,14 @@ impl Exchange {
                     self.answered_by_us(now, leg);
                 }
             }
-            Service::OffHook => {}
+            Service::OffHook | Service::Displaying => {}
         }
     }
 
-    fn on_hook(&mut self, now: Time, opened: Time) {
+    pub(super) fn on_hook(&mut self, now: Time, opened: Time) {
+        if self.service == Service::Displaying {
+            self.data_was_taken(now);
+        }
         if self.service != Service::OffHook {
             return;
         }
@@ -392,7 +380,24 @@ impl Exchange {
         self.detach_register();
         self.timers.stop_all();
         self.player.stop();
+        self.unreverse(now);
         self.hang_up(now, opened);
+        self.waiting_rings(now);
+    }
+
+    /// A call to us and our own lifting met: we have the caller, and no dial tone.
+    fn glare(&mut self, now: Time, p: usize) {
+        self.sets[p].party.calls_us = true;
+        self.told_of(now, p, "calls us");
+        self.tell(now, "connects it to the line that was just lifted");
+        self.answered_by_us(now, Leg { party: Some(p), progress: Progress::Alerting, next: Time::NEVER });
+    }
+
+    fn unreverse(&mut self, now: Time) {
+        if std::mem::take(&mut self.reversed) {
+            self.tell(now, "reverses the line back");
+            self.outputs.push_back(LineOutput::Reverse(false));
+        }
     }
 
     fn break_ignored(&mut self, now: Time, lasted: Duration) {
@@ -404,9 +409,16 @@ impl Exchange {
         self.register = Some(Register::new(now, recall));
         self.hook.take_pulses(true);
         self.timers.set(Timer::FirstDigit, now + self.class.first_digit);
-        let kind = if recall { ToneKind::RecallDial } else { self.class.dial_tone };
+        let waiting = self.class.stutter || self.message || self.forwarding.is_on();
+        let kind = match (recall, waiting) {
+            (true, _) => ToneKind::RecallDial,
+            (false, true) => ToneKind::StutterDial,
+            (false, false) => ToneKind::Dial,
+        };
         let silent = if recall { self.faults.no_recall_tone } else { self.faults.no_dial_tone };
-        if !silent {
+        if recall && self.faults.recall_announcement {
+            self.play(now, programme::spoken());
+        } else if !silent {
             self.play(now, programme::one(kind));
         }
     }
@@ -421,21 +433,49 @@ impl Exchange {
 
     fn digit(&mut self, now: Time, digit: Digit) {
         let Some(register) = &mut self.register else { return };
+        register.count += 1;
+        if self.faults.digits_missed.as_ref().is_some_and(|m| m.0.iter().any(|n| n.0 == register.count)) {
+            self.tell(now, "misses a digit");
+            return;
+        }
         register.digits.push(digit.as_char());
         let digits = register.digits.clone();
         let recall = register.recall;
         self.tell(now, format!("digit {digit}"));
-        if digits.len() == 1 {
-            self.player.stop();
-            self.timers.stop(Timer::FirstDigit);
-        }
+        // the first digit ends the dial tone, and the next any tone that invited to go on
+        self.player.stop();
+        self.timers.stop(Timer::FirstDigit);
         if recall && self.r_digit(now, &digits) {
             return;
         }
-        match plan::judge(&digits, self.sets.iter().map(|s| s.party.number.as_str())) {
+        if !recall && self.service_code(now, &digits) {
+            return;
+        }
+        let outside = self.outside();
+        if !outside && self.class.outside_line.as_ref() == Some(&digits) {
+            self.line_outside(now);
+            return;
+        }
+        let numbers = self.sets.iter().filter(|s| outside || s.own).map(|s| s.party.number.as_str());
+        match plan::judge(&digits, numbers.chain(self.class.outside_line.as_deref().filter(|_| !outside))) {
             Verdict::More => self.timers.set(Timer::InterDigit, now + self.class.inter_digit),
             Verdict::Complete | Verdict::Nobody => self.dialled(now, &digits),
         }
+    }
+
+    /// Whether what is dialled is a number of the network: always, but on an extension before its prefix.
+    fn outside(&self) -> bool {
+        self.class.outside_line.is_none() || self.register.as_ref().is_some_and(|r| r.outside)
+    }
+
+    fn line_outside(&mut self, now: Time) {
+        if let Some(register) = &mut self.register {
+            register.outside = true;
+            register.digits.clear();
+        }
+        self.timers.stop(Timer::InterDigit);
+        self.timers.set(Timer::FirstDigit, now + self.class.first_digit);
+        self.play(now, programme::one(ToneKind::SecondDial));
     }
 
     fn digits_ended(&mut self, now: Time) {
@@ -443,7 +483,8 @@ impl Exchange {
         if self.register.as_ref().is_some_and(|r| r.recall) && self.late_r_digit(now, &digits) {
             return;
         }
-        if self.sets.iter().any(|s| s.party.number == digits) {
+        let outside = self.outside();
+        if self.sets.iter().any(|s| s.party.number == digits && (outside || s.own)) {
             self.dialled(now, &digits);
         } else {
             self.dialling_timed_out(now, "the number is incomplete");
@@ -456,13 +497,14 @@ impl Exchange {
         if self.active.is_none() {
             self.active = Some(Leg { party: None, progress: Progress::Failed, next: Time::NEVER });
         }
-        self.play(now, programme::timed_out());
+        self.play(now, self.class.lock_out.clone());
     }
 
     fn dialled(&mut self, now: Time, digits: &str) {
+        let outside = self.outside();
         self.detach_register();
         self.tell(now, format!("routes {digits}"));
-        let party = self.sets.iter().position(|s| s.party.number == digits);
+        let party = self.sets.iter().position(|s| s.party.number == digits && (outside || s.own));
         let next = now + self.rng.ms(400, 1200);
         self.player.stop();
         self.active = Some(Leg { party, progress: Progress::Routing, next });
@@ -482,6 +524,10 @@ impl Exchange {
         if answered && let Some(p) = leg.party {
             self.player.stop();
             self.sets[p].condition = Condition::Talking(With::Us);
+            if self.class.answer_reversal && !std::mem::replace(&mut self.reversed, true) {
+                self.tell(now, "reverses the line");
+                self.outputs.push_back(LineOutput::Reverse(true));
+            }
         }
     }
 
@@ -490,18 +536,18 @@ impl Exchange {
         leg.next = Time::NEVER;
         let Some(p) = leg.party else {
             leg.progress = Progress::Failed;
-            return Some(programme::intercept());
+            return Some(programme::intercept(&self.class.lock_out));
         };
         let fail = |leg: &mut Leg, heard| {
             leg.progress = Progress::Failed;
             Some(heard)
         };
         match leg.progress {
-            Progress::Routing if !self.sets[p].condition.is_free() => fail(leg, programme::busy()),
+            Progress::Routing if !self.sets[p].condition.is_free() => fail(leg, self.refused(ToneKind::Busy)),
             Progress::Routing => match self.sets[p].party.reach {
-                Reach::Busy => fail(leg, programme::busy()),
-                Reach::Congestion => fail(leg, programme::congestion()),
-                Reach::NotInService => fail(leg, programme::intercept()),
+                Reach::Busy => fail(leg, self.refused(ToneKind::Busy)),
+                Reach::Congestion => fail(leg, self.refused(ToneKind::Congestion)),
+                Reach::NotInService => fail(leg, programme::intercept(&self.class.lock_out)),
                 Reach::Answers(after) => {
                     self.ring_party(now, leg, p, after);
                     Some(programme::one(ToneKind::Ringback))
@@ -514,7 +560,7 @@ impl Exchange {
             Progress::Alerting if self.sets[p].party.reach == Reach::Rejects => {
                 self.told_of(now, p, "rejects");
                 self.sets[p].condition = Condition::Idle;
-                fail(leg, programme::congestion())
+                fail(leg, self.refused(ToneKind::Congestion))
             }
             Progress::Alerting => {
                 leg.progress = Progress::Answered;
@@ -525,6 +571,10 @@ impl Exchange {
             }
             Progress::Failed | Progress::Answered | Progress::Gone => None,
         }
+    }
+
+    pub(super) fn refused(&self, kind: ToneKind) -> Vec<Entry> {
+        programme::refused(kind, &self.class.lock_out)
     }
 
     fn ring_party(&mut self, now: Time, leg: &mut Leg, p: usize, after: After) {
@@ -577,6 +627,9 @@ impl Exchange {
         set.gives_up = Time::NEVER;
         set.party.end();
         self.liaison_hung_up(now, p);
+        if self.waiting.as_ref().is_some_and(|w| w.party == p) {
+            self.waiting = None;
+        }
         if let Some(held) = self.held.as_mut().filter(|l| l.party == Some(p)) {
             // whoever comes back to it hears that it is gone
             held.progress = Progress::Gone;
@@ -597,6 +650,10 @@ impl Exchange {
             self.tell(now, "ringing stops");
             return;
         }
+        if self.service == Service::Displaying {
+            self.stop_ringing();
+            self.service = Service::OffHook;
+        }
         if self.conference {
             self.active = self.held.take();
             self.leave_conference();
@@ -614,9 +671,10 @@ impl Exchange {
 
     pub(super) fn tell_far_end_gone(&mut self, now: Time) {
         let programme = match self.held {
-            Some(_) => programme::consulted_party_gone(),
-            None => programme::far_end_gone(self.class.forward_disconnect),
+            Some(_) => programme::consulted_party_gone(&self.class.lock_out),
+            None => programme::far_end_gone(self.class.forward_disconnect, &self.class.lock_out),
         };
+        self.unreverse(now);
         if self.held.is_none() {
             // nothing is left but the line itself
             self.active = None;
@@ -643,6 +701,6 @@ impl Exchange {
 
 impl Set {
     fn new(party: Party) -> Set {
-        Set { party, condition: Condition::Idle, gives_up: Time::NEVER, rung_back: false }
+        Set { party, condition: Condition::Idle, gives_up: Time::NEVER, rung_back: false, own: false }
     }
 }

@@ -14,16 +14,22 @@
 //!
 //! | who | says |
 //! |---|---|
-//! | `exchange` | `ring us`, `tone busy`, `sees off-hook`, `sees flash 600ms`, `ignores a break of 62ms`, `digit 5`, `routes 5550100`, `forward-disconnect 500ms`, `conference`, `connects A and B` … |
-//! | `caller`, `peer` | a number and `calls us`, `rings`, `answers`, `presses 1`, `is on hold`, `talks with us`, `talks with N`, `hangs up`, `is released`, `is lost: how` |
+//! | `exchange` | `ring us`, `tone busy`, `sees off-hook`, `sees flash 600ms`, `ignores a break of 62ms`, `digit 5`, `routes 5550100`, `forward-disconnect 500ms`, `conference`, `connects A and B`, `reverses the line`, `sends caller-id by Bell 202`, `misses that flash`, `battery fails` … |
+//! | `card` | `unplugged`, `plugged in`, `removed`, `another telephone on the pair is lifted`, `the other telephone is hung up` |
+//! | `caller`, `peer` | a number and `calls us`, `waits`, `is forwarded to N`, `rings`, `answers`, `presses 1`, `is on hold`, `talks with us`, `talks with N`, `hangs up`, `is released`, `is lost: how` |
 //!
 //! Numbers stand in it as they are: nobody in it exists.
 
+mod call_waiting;
 mod card;
 pub mod census;
+mod codes;
 pub mod exchange;
 pub mod exchange_on_port;
+mod line_class;
+mod line_faults;
 mod local_loop;
+mod number_display;
 mod party;
 mod plan;
 mod programme;
@@ -33,17 +39,20 @@ mod rng;
 pub mod scenario;
 mod subscriber_line;
 mod three_way;
+mod tones_off;
 
 use super::{Capabilities, Port, PortError, PortKind, Selector};
 use crate::clock::Time;
 use crate::dsp::Frame;
+use crate::dsp::voice::Speech;
 use crate::event::{Command, DialMethod, Signal};
 use crate::facts::Facts;
 use crate::record::{Actor, Record};
 use card::Card;
 use exchange::Exchange;
-use local_loop::{LocalLoop, Pair};
-use scenario::{Decibels, EchoDelay, Faults, HumHz, PairOptions, Scenario};
+use line_faults::{LineFault, Schedule};
+use local_loop::{LocalLoop, PARALLEL_DBM0, Pair};
+use scenario::{Faults, KEYS, PairOptions, SELECTOR_ONLY, Scenario};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -60,6 +69,8 @@ pub struct SimPort {
     card: Card,
     pair: LocalLoop,
     faults: Faults,
+    schedule: Schedule,
+    seed: u64,
     /// Real time, or so many times as fast; `None`: virtual.
     clock: Option<Clock>,
     now: Time,
@@ -98,9 +109,6 @@ struct Options {
     pair: PairOptions,
 }
 
-const KNOWN_OPTIONS: &str =
-    "seed, scenario, clock, speed, loss_db, noise_dbm0, hum_hz, hum_dbm0, echo_loss_db and echo_delay_ms";
-
 impl SimPort {
     pub fn open(selector: Selector, facts: &Facts) -> Result<SimPort, PortError> {
         let Selector::Sim { country, query } = &selector else {
@@ -112,8 +120,14 @@ impl SimPort {
             let known: Vec<&str> = facts.codes().collect();
             return Err(PortError::BadOption(format!("there is no sim/{country}: countries are {}", known.join(", "))));
         };
+        scenario.fits(country).map_err(|e| PortError::Scenario(Box::new(e)))?;
+        let merged = options.pair.over(&scenario.pair);
+        if let Some(why) = merged.contradiction() {
+            return Err(PortError::BadOption(why));
+        }
+        let pair = scenario.pair(country, &options.pair, Pair::default());
         let exchange = Exchange::new(country.clone(), &scenario, options.seed);
-        Ok(SimPort::with(selector, exchange, &scenario, options.pair, options.seed, options.speed))
+        Ok(SimPort::with(selector, exchange, &scenario, &pair, options.seed, options.speed))
     }
 
     /// A line of this exchange, in virtual time: for tests with scenarios of their own.
@@ -121,24 +135,26 @@ impl SimPort {
         let exchange = Exchange::new(country.clone(), scenario, seed);
         let query = vec![("seed".into(), seed.to_string()), ("clock".into(), "virtual".into())];
         let selector = Selector::Sim { country: country.code.clone(), query };
-        SimPort::with(selector, exchange, scenario, PairOptions::default(), seed, None)
+        let pair = scenario.pair(country, &PairOptions::default(), Pair::default());
+        SimPort::with(selector, exchange, scenario, &pair, seed, None)
     }
 
     fn with(
         selector: Selector,
         exchange: Exchange,
         scenario: &Scenario,
-        pair: PairOptions,
+        pair: &Pair,
         seed: u64,
         speed: Option<f64>,
     ) -> SimPort {
-        let pair = pair.apply(scenario.pair.apply(Pair::default()));
         SimPort {
             selector,
             exchange,
             card: Card::new(seed),
-            pair: LocalLoop::new(&pair, seed),
+            pair: LocalLoop::new(pair, scenario.noise_bursts(), seed),
             faults: scenario.fault.clone(),
+            schedule: Schedule::new(scenario),
+            seed,
             clock: speed.map(|speed| Clock { began: Instant::now(), speed }),
             now: Time::ZERO,
             unread: VecDeque::with_capacity(UNREAD_MAX),
@@ -171,12 +187,13 @@ impl SimPort {
             sent[*from..*to].fill(0);
         }
         let mut heard = Frame::default();
-        if live && self.card.is_closed() {
+        self.pair.begin_frame(self.card.clicked(), self.card.is_closed());
+        if live && self.card.carries_speech() {
             self.pair.towards_exchange(&sent, &self.said, &mut heard.0);
         }
         let transmitted = self.exchange.transmits_on_hook();
         self.exchange.process(end, &heard.0, &mut self.said);
-        let on_hook_data = transmitted || self.exchange.transmits_on_hook();
+        let on_hook_data = transmitted || self.exchange.transmits_on_hook() || self.card.overhears();
         let mut said = self.said;
         if !live {
             said.fill(0);
@@ -184,9 +201,6 @@ impl SimPort {
             for (from, to) in self.card.open_parts() {
                 said[*from..*to].fill(0);
             }
-        }
-        if let Some(at) = self.card.clicked() {
-            self.pair.click(at);
         }
         self.pair.towards_us(&said, &sent, &mut heard.0);
         while let Some(output) = self.exchange.poll_output() {
@@ -203,32 +217,36 @@ impl SimPort {
     }
 
     fn apply_faults(&mut self, start: Time, end: Time) {
-        let due = |at: Option<Time>| at.filter(|t| (start..end).contains(t));
-        let f = &self.faults;
-        let lost = f.battery_lost_at_s.map(|s| Time::ZERO + s.0);
-        if let Some(at) = due(lost) {
-            self.trace.push(Record::new(at, Actor::Exchange, "battery fails"));
-            self.card.set_fed(at, false);
-        }
-        if let Some(at) = due(lost.zip(f.battery_lost_ms).map(|(t, d)| t + d.0)) {
-            self.trace.push(Record::new(at, Actor::Exchange, "battery is back"));
-            self.card.set_fed(at, true);
-        }
-        let unplugged = f.unplugged_at_s.map(|s| Time::ZERO + s.0);
-        if let Some(at) = due(unplugged) {
-            self.trace.push(Record::new(at, Actor::Card, "unplugged"));
-            self.card.set_plugged(at, false, &mut self.exchange);
-        }
-        if let Some(at) = due(unplugged.zip(f.plugged_in_after_s).map(|(t, d)| t + d.0)) {
-            self.trace.push(Record::new(at, Actor::Card, "plugged in"));
-            self.card.set_plugged(at, true, &mut self.exchange);
-        }
-        if let Some(at) = due(f.device_removed_at_s.map(|s| Time::ZERO + s.0)) {
-            self.trace.push(Record::new(at, Actor::Card, "removed"));
-            // a card without power lets go of the line
-            self.card.set_plugged(at, false, &mut self.exchange);
-            self.card.report(at, Signal::Removed);
-            self.removed = true;
+        while let Some((at, fault)) = self.schedule.next(end) {
+            let at = at.max(start);
+            let (who, what) = match fault {
+                LineFault::BatteryFails(_) => (Actor::Exchange, "battery fails"),
+                LineFault::BatteryBack => (Actor::Exchange, "battery is back"),
+                LineFault::Unplugged => (Actor::Card, "unplugged"),
+                LineFault::PluggedIn => (Actor::Card, "plugged in"),
+                LineFault::DeviceRemoved => (Actor::Card, "removed"),
+                LineFault::ParallelLifted => (Actor::Card, "another telephone on the pair is lifted"),
+                LineFault::ParallelHungUp => (Actor::Card, "the other telephone is hung up"),
+            };
+            self.trace.push(Record::new(at, who, what));
+            match fault {
+                LineFault::BatteryFails(_) => self.card.set_fed(at, false),
+                LineFault::BatteryBack => self.card.set_fed(at, true),
+                LineFault::Unplugged => self.card.set_plugged(at, false, &mut self.exchange),
+                LineFault::PluggedIn => self.card.set_plugged(at, true, &mut self.exchange),
+                LineFault::DeviceRemoved => {
+                    // a card without power lets go of the line
+                    self.card.set_plugged(at, false, &mut self.exchange);
+                    self.card.report(at, Signal::Removed);
+                    self.removed = true;
+                }
+                LineFault::ParallelLifted | LineFault::ParallelHungUp => {
+                    let lifted = fault == LineFault::ParallelLifted;
+                    let level = if self.faults.parallel_silent { f32::NEG_INFINITY } else { PARALLEL_DBM0 };
+                    self.pair.set_parallel(lifted.then(|| Speech::new(self.seed ^ 0x7061_7261, level)));
+                    self.card.set_parallel(start, lifted, self.faults.parallel_takes_battery, &mut self.exchange);
+                }
+            }
         }
     }
 
@@ -352,45 +370,44 @@ impl Port for SimPort {
 impl Options {
     fn parse(query: &[(String, String)]) -> Result<Options, PortError> {
         let mut o = Options { seed: 1, scenario: "idle".into(), speed: Some(1.0), pair: PairOptions::default() };
-        for (name, value) in query {
-            let bad = |what: &str| PortError::BadOption(format!("`{name}={value}`: {what} is wanted"));
-            let decibels = || {
-                let v = value.parse::<f32>().ok().filter(|v| (-120.0..=120.0).contains(v));
-                v.map(|v| Some(Decibels(v))).ok_or_else(|| bad("a number of decibels"))
+        let pair_keys = || KEYS.iter().filter(|k| k.table == "pair");
+        let (mut virtual_clock, mut pair) = (false, String::new());
+        for (i, (name, value)) in query.iter().enumerate() {
+            let Some(key) = SELECTOR_ONLY.iter().chain(pair_keys()).find(|k| k.name == name.as_str()) else {
+                let known: Vec<&str> = SELECTOR_ONLY.iter().chain(pair_keys()).map(|k| k.name).collect();
+                let why = format!("a simulated line has no option `{name}`: it has {}", known.join(", "));
+                return Err(PortError::BadOption(why));
             };
+            let bad = || PortError::BadOption(format!("`{name}={value}`: {} is wanted", key.value));
+            if query[..i].iter().any(|(n, _)| n == name) {
+                return Err(PortError::BadOption(format!("the option `{name}` is given twice")));
+            }
             match name.as_str() {
-                "seed" => o.seed = value.parse().map_err(|_| bad("a whole number"))?,
+                "seed" => o.seed = value.parse().map_err(|_| bad())?,
                 "scenario" => o.scenario = value.clone(),
-                "clock" => match value.as_str() {
-                    "real" => o.speed = o.speed.or(Some(1.0)),
-                    "virtual" => o.speed = None,
-                    _ => return Err(bad("`virtual` or `real`")),
-                },
+                "clock" if matches!(value.as_str(), "real" | "virtual") => virtual_clock = value == "virtual",
+                "clock" => return Err(bad()),
                 "speed" => {
                     let v = value.parse::<f64>().ok().filter(|v| (0.1..=200.0).contains(v));
-                    o.speed = Some(v.ok_or_else(|| bad("0.1 to 200 times real time"))?);
+                    o.speed = Some(v.ok_or_else(bad)?);
                 }
-                "loss_db" => o.pair.loss_db = decibels()?,
-                "noise_dbm0" => o.pair.noise_dbm0 = decibels()?,
-                "hum_dbm0" => o.pair.hum_dbm0 = decibels()?,
-                "echo_loss_db" => o.pair.echo_loss_db = decibels()?,
-                "hum_hz" => match value.as_str() {
-                    "50" => o.pair.hum_hz = Some(HumHz(50)),
-                    "60" => o.pair.hum_hz = Some(HumHz(60)),
-                    _ => return Err(bad("50 or 60")),
-                },
-                "echo_delay_ms" => {
-                    let v = value.parse::<f32>().ok().filter(|v| (0.0..=64.0).contains(v));
-                    let samples = v.map(|v| (v * 8.0).round() as usize).ok_or_else(|| bad("0 to 64 milliseconds"))?;
-                    o.pair.echo_delay_ms = Some(EchoDelay(samples));
-                }
+                // a key of [pair], written as it would be there: a number and nothing else
                 _ => {
-                    return Err(PortError::BadOption(format!(
-                        "a simulated line has no option `{name}`: it has {KNOWN_OPTIONS}"
-                    )));
+                    let number = value.parse::<f64>().is_ok_and(f64::is_finite);
+                    let line = format!("{name} = {}\n", value.trim_start_matches('+'));
+                    toml::from_str::<PairOptions>(&line).ok().filter(|_| number).ok_or_else(bad)?;
+                    pair += &line;
                 }
             }
         }
+        if virtual_clock {
+            if query.iter().any(|(n, _)| n == "speed") {
+                let why = "`clock=virtual` and `speed` exclude each other: virtual time waits for nobody";
+                return Err(PortError::BadOption(why.into()));
+            }
+            o.speed = None;
+        }
+        o.pair = toml::from_str(&pair).map_err(|e| PortError::BadOption(e.message().to_string()))?;
         Ok(o)
     }
 }

@@ -1,6 +1,6 @@
 //! The number plan: seven digits, the numbers of everybody there is, and nothing else.
 //!
-//! Service codes (`*72`, `*21*…#`) are collected to their end and belong to nobody here.
+//! Service codes (`*72`, `*21*…#`) belong to nobody here: those that are known are `codes.rs`'s.
 
 /// What a register makes of the digits so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! What the exchange itself says on the line: tones and announcements, one after the other.
 //!
 //! ```text
-//!  intercept:  SIT · announcement · pause · SIT · announcement · congestion · howler · silence
+//!  intercept:  SIT · announcement · pause · SIT · announcement · reorder · howler · silence
+//!  no digits:  dial tone · reorder · announcement (us) · howler, where there is one · silence
 //!  far end gone (us):  silence · forward disconnect · silence · dial tone
 //!  far end gone (eu):  silence · disconnect tone · howler · silence
 //! ```
@@ -16,7 +17,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// For tones whose sources give no level.
-const TONE_DBM0: f32 = -13.0;
+pub const TONE_DBM0: f32 = -13.0;
 const ANNOUNCEMENT_DBM0: f32 = -17.0;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,39 +38,33 @@ const fn ms(n: u64) -> Option<Duration> {
     Some(Duration::from_millis(n))
 }
 
-/// Where every tone to an unattended handset ends.
-const LOCK_OUT: [Entry; 3] =
-    [(Item::Tone(ToneKind::Congestion), ms(20_000)), (Item::Tone(ToneKind::Howler), ms(40_000)), (Item::Silence, None)];
-
 pub fn one(kind: ToneKind) -> Vec<Entry> {
     vec![(Item::Tone(kind), None)]
 }
 
-/// Nobody dialled, or not to the end.
-pub fn timed_out() -> Vec<Entry> {
-    LOCK_OUT.to_vec()
+/// In the place of a tone somebody speaks.
+pub fn spoken() -> Vec<Entry> {
+    vec![(Item::Announcement, ms(4500)), (Item::Silence, None)]
 }
 
-pub fn busy() -> Vec<Entry> {
-    let mut p = vec![(Item::Tone(ToneKind::Busy), ms(45_000))];
-    p.extend(&LOCK_OUT[1..]);
-    p
+/// A tone that refuses, and what becomes of a handset that nobody hangs up: the line's `lock_out` without the tone that
+/// it begins with.
+pub fn refused(kind: ToneKind, lock_out: &[Entry]) -> Vec<Entry> {
+    [(Item::Tone(kind), ms(45_000))].iter().chain(after_the_first(lock_out)).copied().collect()
 }
 
-pub fn congestion() -> Vec<Entry> {
-    let mut p = vec![(Item::Tone(ToneKind::Congestion), ms(45_000))];
-    p.extend(&LOCK_OUT[1..]);
-    p
+fn after_the_first(lock_out: &[Entry]) -> &[Entry] {
+    lock_out.get(1..).unwrap_or_default()
 }
 
-pub fn intercept() -> Vec<Entry> {
+pub fn intercept(lock_out: &[Entry]) -> Vec<Entry> {
     // one pass of the three tones: where a country's list repeats them it pauses for a second first
     let once = [(Item::Tone(ToneKind::Sit), ms(1060)), (Item::Announcement, ms(4500)), (Item::Silence, ms(1200))];
-    once.iter().chain(&once).chain(&LOCK_OUT).copied().collect()
+    once.iter().chain(&once).chain(lock_out).copied().collect()
 }
 
 /// The far end hung up and nobody is left: by opening the loop where the line has that, by a tone otherwise.
-pub fn far_end_gone(forward_disconnect: Option<(Duration, Duration)>) -> Vec<Entry> {
+pub fn far_end_gone(forward_disconnect: Option<(Duration, Duration)>, lock_out: &[Entry]) -> Vec<Entry> {
     match forward_disconnect {
         Some((after, open)) => vec![
             (Item::Silence, Some(after)),
@@ -77,17 +72,14 @@ pub fn far_end_gone(forward_disconnect: Option<(Duration, Duration)>) -> Vec<Ent
             (Item::Silence, ms(900)),
             (Item::Register, None),
         ],
-        None => {
-            let mut p = vec![(Item::Silence, ms(400)), (Item::Tone(ToneKind::Disconnect), ms(30_000))];
-            p.extend(&LOCK_OUT[1..]);
-            p
-        }
+        None => consulted_party_gone(lock_out),
     }
 }
 
 /// The consulted party hung up while somebody is held: told by a tone, and the loop is left alone.
-pub fn consulted_party_gone() -> Vec<Entry> {
-    far_end_gone(None)
+pub fn consulted_party_gone(lock_out: &[Entry]) -> Vec<Entry> {
+    let tone = [(Item::Silence, ms(400)), (Item::Tone(ToneKind::Disconnect), ms(30_000))];
+    tone.iter().chain(after_the_first(lock_out)).copied().collect()
 }
 
 /// The country's tone of this kind, or what its exchanges send in its place.

@@ -10,13 +10,24 @@ pub struct Register {
     /// Attached by a recall, with somebody on hold.
     pub recall: bool,
     pub digits: String,
+    /// Digits that were sent, heard or not.
+    pub count: u32,
+    /// The prefix of an outside line was dialled.
+    pub outside: bool,
     receiver: Receiver,
     heard: Vec<Heard>,
 }
 
 impl Register {
     pub fn new(now: Time, recall: bool) -> Register {
-        Register { recall, digits: String::new(), receiver: Receiver::new(now), heard: Vec::new() }
+        Register {
+            recall,
+            digits: String::new(),
+            count: 0,
+            outside: false,
+            receiver: Receiver::new(now),
+            heard: Vec::new(),
+        }
     }
 
     /// A digit that ended in this frame. Two cannot: Q.24 wants 30 ms and more of each, and of what lies between.

@@ -9,17 +9,20 @@
 //! Gaps after EN 300 659-1, SIN 227 and GR-30, each near the middle of what they allow.
 
 use super::census::{Condition, Loss, With};
+use super::codes::When;
 use super::exchange::{Exchange, Leg, LineOutput, Progress, Service};
+use super::number_display::{ASKED_FOR, CALLS_THE_SET, Display};
 use crate::clock::{SAMPLE_RATE_HZ, Time};
 use crate::dsp::caller_id::{Alert, Sender};
+use crate::dsp::fsk::Standard;
 use crate::dsp::{FRAME_SAMPLES, render};
-use crate::event::{Absent, CallerId, ToneKind};
+use crate::event::{Absent, CallerId, CallerIdFormat, ToneKind};
 use crate::facts::{CallerIdSpec, CallerIdTiming};
 use crate::number::PartyNumber;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-const ALERT_DBM0: f32 = -15.0;
+pub(super) const ALERT_DBM0: f32 = -15.0;
 /// No caller ID is longer: some 80 characters take less than two seconds, sixteen digits by DTMF less than three.
 const DATA_MAX: usize = 5 * SAMPLE_RATE_HZ as usize;
 /// A caller who hears busy listens to it for so long.
@@ -28,7 +31,7 @@ const HEARS_BUSY: Duration = Duration::from_secs(4);
 const RUNG_BACK: Duration = Duration::from_secs(60);
 
 #[derive(Debug, PartialEq)]
-enum Step {
+pub(super) enum Step {
     Reverse(bool),
     /// Sound for the on-hook telephone, and what the trace calls it.
     Transmit(Vec<i16>, &'static str),
@@ -39,13 +42,19 @@ enum Step {
 /// How one call to us is announced.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    steps: VecDeque<(Time, Step)>,
+    pub display: Option<Display>,
+    pub steps: VecDeque<(Time, Step)>,
     sound: Vec<i16>,
     at: usize,
     reversed: bool,
 }
 
 impl Plan {
+    /// Nothing is being sent, and nothing will be.
+    pub fn is_idle(&self) -> bool {
+        self.steps.is_empty() && !self.transmits()
+    }
+
     pub fn transmits(&self) -> bool {
         self.at < self.sound.len()
     }
@@ -63,7 +72,7 @@ fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-fn lasts(sound: &[i16]) -> Duration {
+pub(super) fn lasts(sound: &[i16]) -> Duration {
     ms(sound.len() as u64 * 1000 / u64::from(SAMPLE_RATE_HZ))
 }
 
@@ -73,9 +82,9 @@ fn announce(cadence: &[Duration], id: Option<(&CallerIdSpec, Vec<i16>)>) -> Vec<
     let Some((spec, data)) = id else { return vec![(Duration::ZERO, ring())] };
     let alert = || Step::Transmit(render(&mut Alert::on_hook(ALERT_DBM0), 8000), "dual-tone alert");
     let name = match spec.format {
-        crate::event::CallerIdFormat::Bell202 => "caller-id by Bell 202",
-        crate::event::CallerIdFormat::V23 => "caller-id by V.23",
-        crate::event::CallerIdFormat::Dtmf => "caller-id by DTMF",
+        CallerIdFormat::Bell202 => "caller-id by Bell 202",
+        CallerIdFormat::V23 => "caller-id by V.23",
+        CallerIdFormat::Dtmf => "caller-id by DTMF",
     };
     let length = lasts(&data);
     let data = Step::Transmit(data, name);
@@ -111,7 +120,7 @@ fn announce(cadence: &[Duration], id: Option<(&CallerIdSpec, Vec<i16>)>) -> Vec<
             (ms(900 + 350) + length, ring()),
         ],
         CallerIdTiming::BeforeRing => vec![(ms(100), data), (ms(100 + 400) + length, ring())],
-        // data for a telephone that answers first: our line sends none, and rings as it would for an unknown caller
+        // data for a telephone that answers first (number_display.rs): a line without that rings as for an unknown caller
         CallerIdTiming::OffHookExchange => vec![(Duration::ZERO, ring())],
     }
 }
@@ -122,6 +131,14 @@ impl Exchange {
             let (_, p) = self.calls.remove(i);
             self.call_us(now, p);
         }
+        if now >= self.message_at {
+            self.message = true;
+            if self.service == Service::OnHook && self.ringing.is_idle() {
+                self.message_at = Time::NEVER;
+                self.tell_message(now);
+            }
+        }
+        self.advance_display(now);
         while self.ringing.steps.front().is_some_and(|(at, _)| *at <= now) {
             let Some((_, step)) = self.ringing.steps.pop_front() else { break };
             match step {
@@ -132,7 +149,10 @@ impl Exchange {
                 }
                 Step::Transmit(sound, what) => {
                     self.tell(now, format!("sends {what}"));
-                    self.outputs.push_back(LineOutput::OnHookTransmission(lasts(&sound) + ms(100)));
+                    // a set that was lifted for its data hears it as it is
+                    if self.service != Service::Displaying {
+                        self.outputs.push_back(LineOutput::OnHookTransmission(lasts(&sound) + ms(100)));
+                    }
                     (self.ringing.sound, self.ringing.at) = (sound, 0);
                 }
                 Step::Ring(cadence) => {
@@ -144,22 +164,55 @@ impl Exchange {
         }
     }
 
+    /// Message waiting, to a telephone that shows it: by FSK, without ringing (GR-30; EN 300 659-1).
+    fn tell_message(&mut self, now: Time) {
+        self.tell(now, "a message is waiting");
+        let standard = match self.country.caller_id.first().map(|c| c.format) {
+            Some(CallerIdFormat::Bell202) => Standard::Bell202,
+            Some(CallerIdFormat::V23) => Standard::V23,
+            Some(CallerIdFormat::Dtmf) | None => return,
+        };
+        let sound = render(&mut Sender::message_waiting(true, standard, Sender::LEVEL_DBM0), DATA_MAX);
+        self.ringing.steps.push_back((now, Step::Transmit(sound, "message-waiting indication")));
+    }
+
+    /// The telephone was lifted while something was sent to it that was no call.
+    pub(super) fn stop_ringing_quietly(&mut self) {
+        if !self.ringing.is_idle() {
+            self.stop_ringing();
+        }
+    }
+
     fn call_us(&mut self, now: Time, p: usize) {
         if !self.sets[p].condition.is_free() {
             return;
         }
         self.sets[p].party.calls_us = true;
         self.told_of(now, p, "calls us");
+        let busy = self.service != Service::OnHook && !self.may_wait();
+        let elsewhere = self.forwarding.to(When::Always).or(self.forwarding.to(When::Busy).filter(|_| busy));
+        if let Some(to) = elsewhere.map(|to| format!("is forwarded to {to}")) {
+            self.told_of(now, p, &to);
+            return;
+        }
+        if self.may_wait() {
+            self.waits(now, p);
+            return;
+        }
         if self.service != Service::OnHook {
-            self.sets[p].condition = Condition::Hears(ToneKind::Busy);
-            self.sets[p].gives_up = now + HEARS_BUSY;
-            self.told_of(now, p, "hears busy");
+            self.hears_busy(now, p);
             return;
         }
         let id = self.identity(p);
         let announced = self.ring_us(now, p, id);
         let patience = self.rings(self.sets[p].party.rings_us) + self.rng.ms(800, 2000);
         self.sets[p].gives_up = now + announced + patience;
+    }
+
+    pub(super) fn hears_busy(&mut self, now: Time, p: usize) {
+        self.sets[p].condition = Condition::Hears(ToneKind::Busy);
+        self.sets[p].gives_up = now + HEARS_BUSY;
+        self.told_of(now, p, "hears busy");
     }
 
     /// A party that could not be handed on is ours again, if we answer.
@@ -175,11 +228,11 @@ impl Exchange {
         self.service = Service::Ringing;
         self.active = Some(Leg { party: Some(p), progress: Progress::Alerting, next: Time::NEVER });
         self.sets[p].condition = Condition::Calling;
-        let spec = self.country.caller_id.first();
-        let id = spec.zip(id).map(|(spec, id)| {
-            let mut sender = Sender::new(&id, spec, Sender::LEVEL_DBM0);
-            (spec, render(&mut sender, DATA_MAX))
-        });
+        if let Some(data) = self.number_display(id.as_ref()) {
+            return self.offer_display(now, data);
+        }
+        let data = self.caller_id_data(id);
+        let id = self.country.caller_id.first().zip(data);
         let steps = announce(&self.country.ringing.cadence, id);
         let until_ring =
             steps.iter().rev().find(|(_, s)| matches!(s, Step::Ring(_))).map_or(Duration::ZERO, |(t, _)| *t);
@@ -188,7 +241,38 @@ impl Exchange {
         until_ring
     }
 
-    fn identity(&self, p: usize) -> Option<CallerId> {
+    /// Japan: short bursts ask the set to lift for the data; who does not is rung after them.
+    fn offer_display(&mut self, now: Time, data: Vec<i16>) -> Duration {
+        let rings = ms(300) + ASKED_FOR;
+        let steps = [
+            (ms(0), Step::Reverse(true)),
+            (ms(300), Step::Ring(CALLS_THE_SET.to_vec())),
+            (rings, Step::RingOff),
+            (rings, Step::Reverse(false)),
+            (rings + ms(200), Step::Ring(self.country.ringing.cadence.clone())),
+        ];
+        let display = Some(Display::Offered { until: now + rings, data });
+        self.ringing =
+            Plan { display, steps: steps.into_iter().map(|(t, s)| (now + t, s)).collect(), ..Plan::default() };
+        self.advance_ringing(now);
+        // time for a set to take the data and to be rung
+        rings + ms(4000)
+    }
+
+    /// The caller's identity as it goes over the line.
+    pub(super) fn caller_id_data(&self, id: Option<CallerId>) -> Option<Vec<i16>> {
+        let spec = self.country.caller_id.first()?;
+        let mut data = render(&mut Sender::new(&id?, spec, Sender::LEVEL_DBM0), DATA_MAX);
+        if self.faults.caller_id_garbled {
+            // 100 ms of the message's second half: twelve bytes, or a digit
+            let from = data.len() * 7 / 10;
+            let to = data.len().min(from + 800);
+            data[from..to].fill(0);
+        }
+        Some(data)
+    }
+
+    pub(super) fn identity(&self, p: usize) -> Option<CallerId> {
         if !self.class.caller_id {
             return None;
         }
@@ -245,7 +329,6 @@ impl Exchange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::CallerIdFormat;
     use crate::facts::{Confidence, Provenance};
 
     fn plan(timing: CallerIdTiming) -> Vec<(u64, &'static str)> {

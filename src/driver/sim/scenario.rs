@@ -4,7 +4,7 @@
 //! [line]                        # what the subscriber of this line gets; all keys have the country's defaults
 //! transfer = "on-hang-up"       # or "explicit" (R4), or "none": hanging up drops everybody
 //! flash_service = true          # false: a hook flash does nothing
-//! busy_hangup = "drop"            # or "recall": what hanging up does with a held party that cannot be connected
+//! busy_hangup = "drop"          # or "recall": what hanging up does with a held party that cannot be connected
 //! forward_disconnect_ms = 500   # 0: none, the disconnect tone instead
 //!
 //! [pair]
@@ -23,17 +23,33 @@
 //! number = "5550200"
 //! does = "speaks"
 //! rings = 3
+//!
+//! [[burst]]
+//! at_s = 12.0
+//! lasts_ms = 300
+//! dbm0 = -20.0
 //! ```
 //!
-//! Unknown keys are errors. Values are checked as they are read, so that every complaint has its line.
+//! Every key stands in [`KEYS`], with its unit, default and meaning: the manual page is made from it. Unknown keys are
+//! errors. Values are checked as they are read, and what contradicts itself afterwards, so that every complaint has its
+//! line.
 
-use super::local_loop::{Hum, Pair};
+mod check;
+mod keys;
+mod value;
+
+pub use keys::{KEYS, Key, SELECTOR_ONLY};
+pub use value::{
+    CadenceError, CallerName, Count, Decibels, Delay, EchoDelay, FrequencyError, HumHz, Millis, NonEmpty, Number,
+    Ordinal, PerMinute, Seconds, ToneLevel, ToneName,
+};
+
+use super::local_loop::{Burst, Hum, Pair, mains_hz};
+use crate::clock::Time;
 use crate::error::{Error, Exit};
-use crate::number::Digit;
+use crate::facts::Country;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
 use std::path::Path;
-use std::time::Duration;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,12 +67,15 @@ pub struct Scenario {
     pub calls: Vec<CallToUs>,
     #[serde(default, rename = "subscriber")]
     pub subscribers: Vec<Subscriber>,
+    #[serde(default, rename = "burst")]
+    pub bursts: Vec<NoiseBurst>,
 }
 
 /// What the line's subscriber has and has not. Absent keys are the country's.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LineOptions {
+    pub class: Option<Class>,
     pub transfer: Option<TransferClass>,
     pub flash_service: Option<bool>,
     pub busy_hangup: Option<BusyHangup>,
@@ -69,11 +88,46 @@ pub struct LineOptions {
     pub dial_tone_delay_ms: Option<Millis>,
     pub first_digit_s: Option<Seconds>,
     pub inter_digit_s: Option<Seconds>,
+    pub permanent_signal: Option<NonEmpty<Reminder>>,
     pub caller_id: Option<bool>,
+    /// Where caller ID is for a set that answers twice, it is sent; else such a line sends none.
+    pub number_display: Option<bool>,
     /// Stutter dial tone: something is waiting, or set.
     pub stutter: Option<bool>,
-    /// Real FXS ports: a lone pulse "1" in a call is taken as recall (see [`super::LineInput::PulseDigit`]).
+    /// A message comes to be waiting then.
+    pub message_waiting_at_s: Option<Seconds>,
+    pub call_waiting: Option<bool>,
+    pub call_waiting_id: Option<bool>,
+    /// The line is reversed while a call of ours is answered.
+    pub answer_reversal: Option<bool>,
+    /// Forwarding by service code is subscribed.
+    pub forwarding: Option<bool>,
+    /// Digits before a number outside, and a second dial tone after them.
+    pub outside_line: Option<Number>,
+    /// Real FXS ports: a lone pulse "1" in a call is taken as recall (see [`super::exchange::LineInput::PulseDigit`]).
     pub pulse_one_is_recall: Option<bool>,
+}
+
+/// Whose line it is: what the other keys of `[line]` are by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// The carrier's.
+    #[default]
+    Exchange,
+    /// A PBX's: its recall window where the tables have one, a flash goes back, hanging up transfers, whoever cannot be
+    /// connected rings back, and no forward disconnect.
+    PbxExtension,
+}
+
+/// What an unattended handset hears, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reminder {
+    Busy,
+    Reorder,
+    Announcement,
+    Howler,
 }
 
 /// How a call is handed on.
@@ -107,19 +161,53 @@ pub struct PairOptions {
     pub hum_dbm0: Option<Decibels>,
     pub echo_loss_db: Option<Decibels>,
     pub echo_delay_ms: Option<EchoDelay>,
+    pub delay_ms: Option<Delay>,
+    pub clicks_per_minute: Option<PerMinute>,
+    pub bursts_per_minute: Option<PerMinute>,
+    pub burst_ms: Option<Millis>,
+    pub burst_dbm0: Option<Decibels>,
 }
+
+/// How loud mains hum is when only its frequency is asked for.
+const HUM_DBM0: f32 = -45.0;
 
 impl PairOptions {
     /// `self` where it says something, else `below`.
-    pub fn apply(&self, below: Pair) -> Pair {
-        let hum = self.hum_hz.map(|hz| Hum { hz: hz.0, dbm0: self.hum_dbm0.map_or(-45.0, |d| d.0) });
-        let hum = hum.or_else(|| below.hum.map(|h| Hum { dbm0: self.hum_dbm0.map_or(h.dbm0, |d| d.0), ..h }));
+    pub fn over(&self, below: &PairOptions) -> PairOptions {
+        PairOptions {
+            loss_db: self.loss_db.or(below.loss_db),
+            noise_dbm0: self.noise_dbm0.or(below.noise_dbm0),
+            hum_hz: self.hum_hz.or(below.hum_hz),
+            hum_dbm0: self.hum_dbm0.or(below.hum_dbm0),
+            echo_loss_db: self.echo_loss_db.or(below.echo_loss_db),
+            echo_delay_ms: self.echo_delay_ms.or(below.echo_delay_ms),
+            delay_ms: self.delay_ms.or(below.delay_ms),
+            clicks_per_minute: self.clicks_per_minute.or(below.clicks_per_minute),
+            bursts_per_minute: self.bursts_per_minute.or(below.bursts_per_minute),
+            burst_ms: self.burst_ms.or(below.burst_ms),
+            burst_dbm0: self.burst_dbm0.or(below.burst_dbm0),
+        }
+    }
+
+    /// `self` where it says something, else `below`. Either key of the hum makes it hum, at the mains of this country.
+    pub fn apply(&self, below: Pair, country: &str) -> Pair {
+        let hum = (self.hum_hz.is_some() || self.hum_dbm0.is_some()).then(|| Hum {
+            hz: self.hum_hz.map_or(mains_hz(country), |hz| hz.0),
+            dbm0: self.hum_dbm0.map_or(HUM_DBM0, |d| d.0),
+        });
         Pair {
             loss_db: self.loss_db.map_or(below.loss_db, |d| d.0),
             noise_dbm0: self.noise_dbm0.map_or(below.noise_dbm0, |d| d.0),
-            hum,
+            hum: hum.or(below.hum),
             echo_loss_db: self.echo_loss_db.map_or(below.echo_loss_db, |d| d.0),
             echo_delay_samples: self.echo_delay_ms.map_or(below.echo_delay_samples, |d| d.0),
+            delay_samples: self.delay_ms.map_or(below.delay_samples, |d| d.0),
+            clicks_per_minute: self.clicks_per_minute.map_or(below.clicks_per_minute, |n| n.0),
+            bursts_per_minute: self.bursts_per_minute.map_or(below.bursts_per_minute, |n| n.0),
+            burst: Burst {
+                lasts: self.burst_ms.map_or(below.burst.lasts, |m| m.0),
+                dbm0: self.burst_dbm0.map_or(below.burst.dbm0, |d| d.0),
+            },
         }
     }
 }
@@ -131,6 +219,9 @@ pub struct Faults {
     /// The exchange's recall window is not the country's.
     pub recall_min_ms: Option<Millis>,
     pub recall_max_ms: Option<Millis>,
+    /// The exchange misses these flashes, or takes them for a hang-up: the first of the run is 1.
+    pub flash_ignored: Option<NonEmpty<Ordinal>>,
+    pub flash_taken_as_hang_up: Option<NonEmpty<Ordinal>>,
     /// Dial tone comes so much later.
     pub dial_tone_delay_ms: Option<Millis>,
     pub recall_tone_delay_ms: Option<Millis>,
@@ -138,8 +229,40 @@ pub struct Faults {
     pub no_dial_tone: bool,
     #[serde(default)]
     pub no_recall_tone: bool,
+    /// Somebody says something in the recall tone's place.
+    #[serde(default)]
+    pub recall_announcement: bool,
+    /// A service code is done, and nothing is heard, or somebody says so where there should be a tone.
+    #[serde(default)]
+    pub no_confirmation: bool,
+    #[serde(default)]
+    pub confirmation_announcement: bool,
+    /// Service codes are answered by reorder.
+    #[serde(default)]
+    pub codes_refused: bool,
+    /// The register does not hear these digits of a number.
+    pub digits_missed: Option<NonEmpty<Ordinal>>,
+    /// Tones are off by so much: all of them, or those of `tones_off`.
+    pub tone_level_db: Option<ToneLevel>,
+    pub tone_frequency_percent: Option<FrequencyError>,
+    pub tone_cadence_percent: Option<CadenceError>,
+    pub tones_off: Option<NonEmpty<ToneName>>,
     #[serde(default)]
     pub no_forward_disconnect: bool,
+    /// The first of the calls to us comes in the moment in which we lift.
+    #[serde(default)]
+    pub glare: bool,
+    #[serde(default)]
+    pub caller_id_garbled: bool,
+    /// Another telephone on the same pair.
+    pub parallel_lifted_at_s: Option<Seconds>,
+    pub parallel_hung_up_after_s: Option<Seconds>,
+    /// Nobody talks into it.
+    #[serde(default)]
+    pub parallel_silent: bool,
+    /// With it off the hook so little voltage is left that our port senses none.
+    #[serde(default)]
+    pub parallel_takes_battery: bool,
     /// The exchange's battery fails.
     pub battery_lost_at_s: Option<Seconds>,
     /// For so long; without it, for good.
@@ -197,6 +320,8 @@ pub struct Subscriber {
     /// Answers after so long.
     pub answers_after_s: Option<Seconds>,
     pub hangs_up_after_s: Option<Seconds>,
+    /// Hangs up after so long on hold; without it, waits.
+    pub patience_s: Option<Seconds>,
 }
 
 /// What a subscriber does when called.
@@ -221,8 +346,17 @@ pub enum Does {
     Refuses,
 }
 
+/// Noise on the pair at a time of its own.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoiseBurst {
+    pub at_s: Seconds,
+    pub lasts_ms: Millis,
+    pub dbm0: Decibels,
+}
+
 /// The built-in scenarios: name and text.
-pub const BUILT_IN: [(&str, &str); 7] = [
+pub const BUILT_IN: [(&str, &str); 25] = [
     ("idle", include_str!("../../data/scenarios/idle.toml")),
     ("incoming", include_str!("../../data/scenarios/incoming.toml")),
     ("busy-target", include_str!("../../data/scenarios/busy-target.toml")),
@@ -230,6 +364,24 @@ pub const BUILT_IN: [(&str, &str); 7] = [
     ("no-flash-service", include_str!("../../data/scenarios/no-flash-service.toml")),
     ("three-way-dies", include_str!("../../data/scenarios/three-way-dies.toml")),
     ("recalls", include_str!("../../data/scenarios/recalls.toml")),
+    ("call-waiting", include_str!("../../data/scenarios/call-waiting.toml")),
+    ("pbx-extension", include_str!("../../data/scenarios/pbx-extension.toml")),
+    ("message-waiting", include_str!("../../data/scenarios/message-waiting.toml")),
+    ("fickle-target", include_str!("../../data/scenarios/fickle-target.toml")),
+    ("noisy-line", include_str!("../../data/scenarios/noisy-line.toml")),
+    ("tones-off", include_str!("../../data/scenarios/tones-off.toml")),
+    ("window-moved", include_str!("../../data/scenarios/window-moved.toml")),
+    ("flash-ignored", include_str!("../../data/scenarios/flash-ignored.toml")),
+    ("flash-hangs-up", include_str!("../../data/scenarios/flash-hangs-up.toml")),
+    ("no-recall-tone", include_str!("../../data/scenarios/no-recall-tone.toml")),
+    ("recall-tone-late", include_str!("../../data/scenarios/recall-tone-late.toml")),
+    ("recall-spoken", include_str!("../../data/scenarios/recall-spoken.toml")),
+    ("dial-tone-late", include_str!("../../data/scenarios/dial-tone-late.toml")),
+    ("parallel-telephone", include_str!("../../data/scenarios/parallel-telephone.toml")),
+    ("battery-dip", include_str!("../../data/scenarios/battery-dip.toml")),
+    ("glare", include_str!("../../data/scenarios/glare.toml")),
+    ("unplugged", include_str!("../../data/scenarios/unplugged.toml")),
+    ("device-removed", include_str!("../../data/scenarios/device-removed.toml")),
 ];
 
 impl Scenario {
@@ -260,105 +412,31 @@ impl Scenario {
 
     /// `name` is only for what is said of mistakes.
     pub fn parse(name: &str, text: &str) -> Result<Scenario, Error> {
-        let bad = |line: Option<usize>, why: String| {
+        let bad = |at: Option<usize>, why: String| {
+            let line = at.map(|at| text[..at.min(text.len())].matches('\n').count() + 1);
             let place = line.map_or_else(|| format!("scenario {name}"), |l| format!("scenario {name}, line {l}"));
             Error::new(
                 Exit::Config,
                 format!("{place}: cannot be used"),
                 why,
-                "mend that line; the keys are those of the built-in scenarios and their description in the manual",
+                "mend that line; man 5 tipring-scenario lists every key",
             )
         };
-        let scenario: Scenario = toml::from_str(text).map_err(|e| {
-            let line = e.span().map(|s| text[..s.start.min(text.len())].matches('\n').count() + 1);
-            bad(line, e.message().trim().replace('\n', ", "))
-        })?;
-        scenario.check().map_err(|why| bad(None, why))?;
+        let scenario: Scenario =
+            toml::from_str(text).map_err(|e| bad(e.span().map(|s| s.start), e.message().trim().replace('\n', ", ")))?;
+        scenario.check().map_err(|m| bad(m.place(text), m.why))?;
         Ok(scenario)
     }
 
-    /// What no single value shows.
-    fn check(&self) -> Result<(), String> {
-        for (i, s) in self.subscribers.iter().enumerate() {
-            if self.subscribers[..i].iter().any(|t| t.number == s.number) {
-                return Err(format!("two subscribers have the number {}", s.number.0));
-            }
-            if s.rings.is_some() && s.answers_after_s.is_some() {
-                return Err(format!("subscriber {} has both `rings` and `answers_after_s`", s.number.0));
-            }
-        }
-        let f = &self.fault;
-        if let (Some(min), Some(max)) = (f.recall_min_ms, f.recall_max_ms)
-            && min.0 > max.0
-        {
-            return Err("`recall_min_ms` is greater than `recall_max_ms`".into());
-        }
-        Ok(())
+    /// The pair of a line in this country.
+    pub(super) fn pair(&self, country: &Country, query: &PairOptions, below: Pair) -> Pair {
+        query.over(&self.pair).apply(below, &country.code)
     }
-}
 
-/// Digits of a telephone number.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Number(pub String);
-
-impl<'de> Deserialize<'de> for Number {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Number, D::Error> {
-        let text = String::deserialize(d)?;
-        let fits = !text.is_empty() && text.len() <= 20 && text.chars().all(|c| Digit::new(c).is_some());
-        if fits { Ok(Number(text)) } else { Err(D::Error::custom("a number has 1 to 20 digits and nothing else")) }
-    }
-}
-
-/// A caller's name: what fits into a caller-ID message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallerName(pub String);
-
-impl<'de> Deserialize<'de> for CallerName {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<CallerName, D::Error> {
-        let text = String::deserialize(d)?;
-        let fits = !text.is_empty() && text.chars().count() <= 50 && !text.chars().any(char::is_control);
-        if fits { Ok(CallerName(text)) } else { Err(D::Error::custom("a name has 1 to 50 printable characters")) }
-    }
-}
-
-/// A quantity with its limits: out of them is an error with a line number.
-macro_rules! quantity {
-    ($(#[$doc:meta])* $name:ident($inner:ty) from $raw:ty, $what:literal, $lo:expr, $hi:expr, |$v:ident| $make:expr) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq)]
-        pub struct $name(pub $inner);
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<$name, D::Error> {
-                let $v = <$raw>::deserialize(d)?;
-                if !($lo..=$hi).contains(&$v) {
-                    return Err(D::Error::custom(format!("{} from {} to {} is wanted", $what, $lo, $hi)));
-                }
-                Ok($name($make))
-            }
-        }
-    };
-}
-
-quantity!(Seconds(Duration) from f64, "a number of seconds", 0.0, 86_400.0, |v| Duration::from_millis((v * 1000.0).round() as u64));
-quantity!(Millis(Duration) from u64, "a number of milliseconds", 0, 600_000, |v| Duration::from_millis(v));
-quantity!(Count(u32) from u32, "a count", 0, 1000, |v| v);
-quantity!(Decibels(f32) from f32, "a level or loss in decibels", -120.0, 120.0, |v| v);
-quantity!(
-    /// In milliseconds in the file, in samples here.
-    EchoDelay(usize) from f32, "a delay in milliseconds", 0.0, 64.0, |v| (v * 8.0).round() as usize
-);
-
-/// 50 or 60.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HumHz(pub u8);
-
-impl<'de> Deserialize<'de> for HumHz {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<HumHz, D::Error> {
-        match u8::deserialize(d)? {
-            hz @ (50 | 60) => Ok(HumHz(hz)),
-            _ => Err(D::Error::custom("mains hum has 50 or 60 Hz")),
-        }
+    /// Noise at its times.
+    pub(super) fn noise_bursts(&self) -> Vec<(Time, Burst)> {
+        let burst = |b: &NoiseBurst| (Time::ZERO + b.at_s.0, Burst { lasts: b.lasts_ms.0, dbm0: b.dbm0.0 });
+        self.bursts.iter().map(burst).collect()
     }
 }
 
@@ -399,14 +477,46 @@ mod tests {
     }
 
     #[test]
-    fn what_contradicts_itself_is_refused() {
-        for text in [
-            "[[subscriber]]\nnumber='1'\ndoes='busy'\n[[subscriber]]\nnumber='1'\ndoes='busy'\n",
-            "[[subscriber]]\nnumber='1'\ndoes='speaks'\nrings=1\nanswers_after_s=2.0\n",
-            "[fault]\nrecall_min_ms=500\nrecall_max_ms=400\n",
+    fn what_contradicts_itself_is_refused_at_the_line_where_it_can_be_mended() {
+        for (text, line, word) in [
+            (
+                "[[subscriber]]\nnumber='1'\ndoes='busy'\n[[subscriber]]\ndoes='busy'\nnumber='1'\n",
+                6,
+                "two subscribers",
+            ),
+            ("[[subscriber]]\nnumber='1'\ndoes='speaks'\nrings=1\nanswers_after_s=2.0\n", 5, "both"),
+            ("[fault]\nrecall_min_ms=500\nrecall_max_ms=400\n", 3, "greater"),
+            ("[fault]\nno_dial_tone=true\n\ndial_tone_delay_ms=400\n", 4, "late"),
+            ("[fault]\nno_recall_tone=true\nrecall_announcement=true\n", 3, "announcement"),
+            ("[fault]\nno_confirmation=true\ncodes_refused=true\n", 3, "one of"),
+            ("[fault]\nbattery_lost_ms=400\n", 2, "battery_lost_at_s"),
+            ("[fault]\nplugged_in_after_s=4\n", 2, "unplugged_at_s"),
+            ("[fault]\nparallel_silent=true\n", 2, "parallel_lifted_at_s"),
+            ("[fault]\ntones_off=['busy']\n", 2, "off by what"),
+            ("[fault]\ntones_off=[]\ntone_level_db=-3\n", 2, "empty"),
+            ("[fault]\nflash_ignored=[]\n", 2, "empty"),
+            ("[fault]\nflash_ignored=[0]\n", 2, "counted from 1"),
+            ("[fault]\nflash_ignored=[2]\nflash_taken_as_hang_up=[1, 2]\n", 3, "cannot be ignored"),
+            ("[fault]\nglare=true\n", 2, "[[call]]"),
+            ("[line]\npermanent_signal=[]\n", 2, "empty"),
+            ("[line]\ncall_waiting_id=true\n", 2, "call_waiting"),
+            ("[line]\nflash_service=false\ncall_waiting=true\n", 3, "flash"),
+            ("[pair]\nburst_ms=100\n", 2, "bursts_per_minute"),
+            ("fault.tone_level_db = 11\n", 1, "decibels"),
         ] {
-            assert!(Scenario::parse("f", text).is_err(), "{text}");
+            let e = Scenario::parse("f", text).unwrap_err();
+            assert_eq!(e.what, format!("scenario f, line {line}: cannot be used"), "{text}");
+            assert!(e.why.contains(word) && !e.why.contains('\n'), "{text}: {}", e.why);
         }
+    }
+
+    #[test]
+    fn a_window_that_is_empty_in_its_country_is_refused_there() {
+        let facts = crate::facts::Facts::embedded();
+        let s = Scenario::parse("f", "[fault]\nrecall_min_ms = 700\n").unwrap();
+        assert!(s.fits(facts.country("us").unwrap()).is_ok());
+        let e = s.fits(facts.country("gb").unwrap()).unwrap_err();
+        assert!(e.why.contains("700 to 130 ms") && e.next.contains("recall_max_ms"), "{e}");
     }
 
     #[test]
@@ -420,7 +530,7 @@ mod tests {
     #[test]
     fn pair_options_lie_over_the_defaults() {
         let s = Scenario::parse("f", "[pair]\nloss_db = 9\nhum_hz = 50\necho_delay_ms = 4\n").unwrap();
-        let pair = s.pair.apply(Pair::default());
+        let pair = s.pair.apply(Pair::default(), "de");
         assert_eq!(pair.loss_db, 9.0);
         assert_eq!(pair.hum, Some(Hum { hz: 50, dbm0: -45.0 }));
         assert_eq!(pair.echo_delay_samples, 32);

@@ -6,6 +6,8 @@
 //!      ▲                   │ flash                  │ busy, ringing         R1 back · R2 swap
 //!      ╰───────────────────┴────────────────────────╯ flash, or R1          R3 conference · R4 leave
 //!
+//!   with a waiting call taken (call_waiting.rs) a flash swaps instead, and hanging up rings the held one back
+//!
 //!   hang-up with somebody held:  transfer = on-hang-up  connects the two, if the second answered (or rings, by class)
 //!                                         = explicit    R4 would have; what is held is stranded
 //!                                         = none        everybody is dropped
@@ -15,7 +17,7 @@
 use super::census::{Condition, Loss, With};
 use super::exchange::{Exchange, Leg, Progress, Service, Timer};
 use super::programme;
-use super::scenario::{BusyHangup, TransferClass};
+use super::scenario::{BusyHangup, NonEmpty, Ordinal, TransferClass};
 use crate::clock::Time;
 use crate::event::ToneKind;
 use std::time::Duration;
@@ -46,12 +48,31 @@ impl Exchange {
             self.tell(now, "offers no flash service");
             return;
         }
+        self.flashes += 1;
+        let fault =
+            |list: &Option<NonEmpty<Ordinal>>| list.as_ref().is_some_and(|l| l.0.contains(&Ordinal(self.flashes)));
+        if fault(&self.faults.flash_ignored) {
+            self.tell(now, "misses that flash");
+            return;
+        }
+        if fault(&self.faults.flash_taken_as_hang_up) {
+            self.tell(now, "takes that flash for a hang-up");
+            self.on_hook(now, now - lasted);
+            self.off_hook(now);
+            return;
+        }
+        if self.held.is_none() {
+            self.swaps = false;
+        }
         let answered = self.active.is_some_and(|l| l.progress == Progress::Answered);
         match (self.active, self.held) {
+            // R waits for its digit, unless there is nobody to be held meanwhile
+            (_, None) if self.waiting.is_some() && !(self.class.r_digits && answered) => self.take_waiting(now),
             (Some(_), None) if answered => self.hold(now),
             (_, None) => self.tell(now, "has nobody to hold"),
             (_, Some(_)) if self.class.r_digits => self.await_r_digit(now),
             (Some(_), Some(_)) if self.conference => self.drop_last_party(now),
+            (Some(_), Some(_)) if answered && self.swaps => self.swap(now),
             (Some(_), Some(_)) if answered && self.register.is_none() => self.confer(now),
             (_, Some(_)) => self.back_to_held(now),
         }
@@ -59,6 +80,11 @@ impl Exchange {
 
     fn hold(&mut self, now: Time) {
         let Some(leg) = self.active.take() else { return };
+        self.put_on_hold(now, leg);
+        self.recall_tone_soon(now);
+    }
+
+    pub(super) fn put_on_hold(&mut self, now: Time, leg: Leg) {
         if let Some(p) = leg.party {
             let set = &mut self.sets[p];
             set.party.put_on_hold();
@@ -67,7 +93,6 @@ impl Exchange {
             self.told_of(now, p, "is on hold");
         }
         self.held = Some(leg);
-        self.recall_tone_soon(now);
     }
 
     fn recall_tone_soon(&mut self, now: Time) {
@@ -79,7 +104,7 @@ impl Exchange {
     }
 
     /// Leaves the second call, whatever it came to, and takes the held party back.
-    fn back_to_held(&mut self, now: Time) {
+    pub(super) fn back_to_held(&mut self, now: Time) {
         self.detach_register();
         self.player.stop();
         if let Some(leg) = self.active.take() {
@@ -101,7 +126,7 @@ impl Exchange {
             }
             (Progress::Gone, _) => self.tell_far_end_gone(now),
             (Progress::Alerting, _) => self.play(now, programme::one(ToneKind::Ringback)),
-            (Progress::Failed, _) => self.play(now, programme::congestion()),
+            (Progress::Failed, _) => self.play(now, self.refused(ToneKind::Congestion)),
             (Progress::Routing, _) | (Progress::Answered, None) => {}
         }
     }
@@ -155,7 +180,9 @@ impl Exchange {
         if !self.class.r_digits || digits.len() != 1 {
             return false;
         }
-        let may_be_a_number = self.active.is_none() && self.sets.iter().any(|s| s.party.number.starts_with(digits));
+        let may_be_a_number = self.active.is_none()
+            && self.waiting.is_none()
+            && self.sets.iter().any(|s| s.party.number.starts_with(digits));
         !may_be_a_number && self.late_r_digit(now, digits)
     }
 
@@ -166,6 +193,9 @@ impl Exchange {
             return false;
         }
         self.tell(now, format!("takes R{digits}"));
+        if self.r_digit_for_waiting(now, digits) {
+            return true;
+        }
         self.detach_register();
         self.player.stop();
         let answered = self.active.is_some_and(|l| l.progress == Progress::Answered);
@@ -211,12 +241,11 @@ impl Exchange {
 
     fn swap(&mut self, now: Time) {
         std::mem::swap(&mut self.active, &mut self.held);
-        if let Some(p) = self.held.and_then(|l| l.party) {
-            let set = &mut self.sets[p];
-            set.party.put_on_hold();
-            set.condition = Condition::OnHold;
-            set.gives_up = set.party.patience.map_or(Time::NEVER, |d| now + d);
-            self.told_of(now, p, "is on hold");
+        if let Some(leg) = self.held {
+            // who has hung up meanwhile is on no hold
+            if leg.progress == Progress::Answered {
+                self.put_on_hold(now, leg);
+            }
         }
         self.talk(now);
     }
@@ -237,7 +266,7 @@ impl Exchange {
             self.connect(now, held, target);
         }
         self.conference = false;
-        self.play(now, programme::far_end_gone(self.class.forward_disconnect));
+        self.play(now, programme::far_end_gone(self.class.forward_disconnect, &self.class.lock_out));
     }
 
     /// We hung up: what becomes of whom.
@@ -245,6 +274,12 @@ impl Exchange {
         let conference = std::mem::take(&mut self.conference);
         let (active, held) = (self.active.take(), self.held.take());
         self.hung_up_on = None;
+        if std::mem::take(&mut self.swaps) && held.is_some_and(|l| l.progress == Progress::Answered) {
+            // two callers of ours have nothing to do with each other: who is held rings
+            active.into_iter().for_each(|leg| self.release_leg(now, leg));
+            held.into_iter().for_each(|leg| self.rings_back(now, leg));
+            return;
+        }
         let Some(held) = held.filter(|l| l.progress == Progress::Answered) else {
             if let Some(leg) = active {
                 if let (Progress::Answered, Some(p)) = (leg.progress, leg.party) {
@@ -324,12 +359,15 @@ impl Exchange {
         let Some(p) = held.party else { return };
         match self.class.busy_hangup {
             BusyHangup::Drop => self.lose(now, p, Loss::OnHold),
-            BusyHangup::Recall => {
-                self.sets[p].gives_up = Time::NEVER;
-                let recall_at = now + RING_BACK;
-                self.liaisons.push(Liaison { party: p, target: None, recall_at, ends_at: Time::NEVER });
-            }
+            BusyHangup::Recall => self.rings_back(now, held),
         }
+    }
+
+    fn rings_back(&mut self, now: Time, held: Leg) {
+        let Some(p) = held.party else { return };
+        self.sets[p].gives_up = Time::NEVER;
+        let recall_at = now + RING_BACK;
+        self.liaisons.push(Liaison { party: p, target: None, recall_at, ends_at: Time::NEVER });
     }
 
     pub(super) fn advance_liaisons(&mut self, now: Time) {
@@ -397,7 +435,7 @@ impl Exchange {
     }
 
     /// We or the exchange end this leg, as calls end.
-    fn release_leg(&mut self, now: Time, leg: Leg) {
+    pub(super) fn release_leg(&mut self, now: Time, leg: Leg) {
         let Some(p) = leg.party else { return };
         match leg.progress {
             Progress::Answered => {

@@ -1,0 +1,116 @@
+//! The way back: the caller again, and heard to be there.
+
+use super::super::{Evidence, Step};
+use super::{BACK_ATTEMPTS, Goal, NO_TONE, State, Timer, Transfer, Transferred, Why};
+use crate::clock::Time;
+use crate::event::{Event, Heard, ToneKind};
+use std::time::Duration;
+
+/// Somebody who was left alone on hold says something within this time, or never.
+const SPEAKS: Duration = Duration::from_secs(6);
+/// So often the same tone answers the way back before a doubtful completion counts as done.
+const RELEASED_ATTEMPTS: u32 = 2;
+
+impl Transfer {
+    /// The user wants the caller back. Only while resting.
+    pub fn retrieve(&mut self, now: Time) {
+        self.go_back(now);
+    }
+
+    pub(super) fn caller_gone(&mut self, now: Time) {
+        self.out.tell(Step::new(now, "back").heard("forward disconnect").result("caller hung up"));
+        self.end(Transferred::CallerGone);
+    }
+
+    pub(super) fn go_back(&mut self, now: Time) {
+        self.timers.stop_all();
+        self.progress = None;
+        self.back_attempts = 0;
+        self.flash(now, Why::Back);
+    }
+
+    pub(super) fn prove_caller(&mut self, now: Time) {
+        self.state = State::ProvingCaller;
+        self.strange_tone = false;
+        self.timers.stop_all();
+        // after ringback a silence may be its pause, not the caller's
+        let listen = if self.silent_hold || self.in_doubt {
+            SPEAKS
+        } else if self.last_heard == Some(ToneKind::Ringback) {
+            self.manners.ringback_gap + Duration::from_millis(2500)
+        } else {
+            NO_TONE
+        };
+        self.timers.set(Timer::NoToneHeard, now + listen);
+    }
+
+    pub(super) fn proving(&mut self, now: Time, event: &Event) {
+        match event {
+            Event::Heard(Heard::Speech { .. }) => self.caller_back(now, Evidence::Speech),
+            Event::ForwardDisconnect { .. } => self.caller_gone(now),
+            Event::Heard(Heard::OtherTone { .. }) => self.strange_tone = true,
+            Event::Heard(Heard::Tone { tone, .. }) if tone.is(ToneKind::CallWaiting) => {}
+            Event::Heard(Heard::Tone { tone, .. }) if self.in_doubt && self.back_attempts + 1 >= RELEASED_ATTEMPTS => {
+                // the exchange has nobody for us: the code was taken, and the two are together
+                self.in_doubt = false;
+                self.leave(now, &tone.to_string());
+            }
+            Event::Heard(Heard::Tone { tone, .. }) => {
+                self.back_attempts += 1;
+                let ms = self.flash_width().as_millis() as u64;
+                let step = Step::new(now, "back").ms(ms).heard(tone.to_string());
+                if self.back_attempts < BACK_ATTEMPTS {
+                    self.out.tell(step.result("again"));
+                    self.last_heard = Some(tone.kind);
+                    self.settle(now, Why::Back);
+                } else {
+                    self.out.tell(step.result("party-lost"));
+                    self.end(Transferred::PartyLost);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A flash with each width in turn has brought no voice back.
+    pub(super) fn nobody_speaks(&mut self, now: Time) {
+        self.out.tell(Step::new(now, "back").ms(self.flash_width().as_millis() as u64).heard("nobody speaks"));
+        match self.width.checked_sub(1) {
+            Some(width) => {
+                self.width = width;
+                self.settle(now, Why::Back);
+            }
+            None => self.end(Transferred::FlashUnproven),
+        }
+    }
+
+    pub(super) fn caller_back(&mut self, now: Time, evidence: Evidence) {
+        self.timers.stop_all();
+        self.last_heard = None;
+        self.in_doubt = false;
+        self.caller_here = true;
+        self.out.tell(Step::new(now, "back").heard(evidence.name()).result("caller is back"));
+        if self.silent_hold {
+            return self.end(Transferred::FlashUnanswered);
+        }
+        if self.aborted {
+            return self.end(Transferred::CallerBack { evidence });
+        }
+        if self.plan.goal == Goal::Hold {
+            return self.end(Transferred::Retrieved { evidence });
+        }
+        self.target += 1;
+        if self.target >= self.plan.targets.len()
+            && !self.voicemail_tried
+            && let Some(mailbox) = self.plan.voicemail.clone()
+        {
+            self.voicemail_tried = true;
+            self.plan.targets.push(mailbox);
+        }
+        if self.target < self.plan.targets.len() {
+            self.settle(now, Why::Consult);
+        } else {
+            self.end(Transferred::CallerBack { evidence });
+        }
+    }
+}

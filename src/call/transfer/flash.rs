@@ -1,0 +1,109 @@
+//! The flash, and what the exchange says to it: which width it takes, and whether it gives the recall tone.
+
+use super::super::{Completion, Step};
+use super::{CODE_DELAY, Goal, RECEIVER_READY, SETTLE_BETWEEN_FLASHES, State, Timer, Transfer, Transferred};
+use super::{UNANSWERED_MAX, Why};
+use crate::clock::Time;
+use crate::event::{Action, Event, Heard};
+use crate::number::DialString;
+use std::time::Duration;
+
+impl Transfer {
+    pub(super) fn flash(&mut self, _now: Time, why: Why) {
+        self.speech = false;
+        self.caller_here = false;
+        self.tone_before_code = false;
+        self.state = State::Flashing(why);
+        self.out.act(Action::Flash(self.flash_width()));
+    }
+
+    pub(super) fn flash_width(&self) -> Duration {
+        let i = self.width_taken.unwrap_or(self.width.min(self.manners.flash_widths.len().saturating_sub(1)));
+        self.manners.flash_widths.get(i).copied().unwrap_or(Duration::from_millis(500))
+    }
+
+    pub(super) fn flashed(&mut self, now: Time, why: Why) {
+        self.state = State::Listening(why);
+        match why {
+            Why::Consult => self.timers.set(Timer::NoRecallTone, now + self.manners.recall_tone_wait),
+            Why::Back if self.code(why).is_none() => self.prove_caller(now),
+            Why::Join if self.code(why).is_none() => self.listen_for_joining(now),
+            Why::Back | Why::Complete | Why::Join => self.timers.set(Timer::SendDigits, now + CODE_DELAY),
+        }
+    }
+
+    /// The digits that follow the recall for this purpose, if any.
+    pub(super) fn code(&self, why: Why) -> Option<DialString> {
+        match (why, &self.manners.complete) {
+            (Why::Complete, Completion::Recall(code)) => Some(code.clone()),
+            (Why::Back, _) => self.manners.back.trim_start_matches('R').trim().parse().ok(),
+            (Why::Join, _) => self.manners.join.as_deref()?.trim_start_matches('R').trim().parse().ok(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn listening(&mut self, now: Time, why: Why, event: &Event) {
+        if matches!(event, Event::Heard(Heard::Speech { .. })) {
+            self.speech = true;
+        }
+        let Event::Heard(Heard::Tone { tone, .. }) = event else { return };
+        if why != Why::Consult && tone.kind.is_dial_tone() && !self.tone_before_code {
+            // the register is ready: no need to wait for the time at which others are
+            self.tone_before_code = true;
+            self.timers.set(Timer::SendDigits, now + RECEIVER_READY);
+            return;
+        }
+        if why == Why::Consult && tone.kind.is_dial_tone() && self.timers.is_armed(Timer::NoRecallTone) {
+            self.width_taken = Some(self.width_taken.unwrap_or(self.width));
+            self.unanswered = 0;
+            self.timers.stop_all();
+            let ms = self.flash_width().as_millis() as u64;
+            self.out.tell(Step::new(now, "flash").ms(ms).heard(tone.to_string()));
+            if self.aborted {
+                return self.go_back(now);
+            }
+            if self.plan.goal == Goal::Hold {
+                self.state = State::Held;
+                self.out.done(Transferred::Held { heard: tone.to_string() });
+            } else {
+                self.timers.set(Timer::SendDigits, now + RECEIVER_READY);
+            }
+        }
+    }
+
+    pub(super) fn no_recall_tone(&mut self, now: Time) {
+        let ms = self.flash_width().as_millis() as u64;
+        let heard = if self.speech { "no recall tone, speech" } else { "no recall tone" };
+        self.out.tell(Step::new(now, "flash").ms(ms).heard(heard));
+        if self.width_taken.is_none() {
+            self.width += 1;
+            if self.width < self.manners.flash_widths.len() && !self.aborted {
+                self.settle(now, Why::Consult);
+            } else if self.speech {
+                self.end(Transferred::FlashUnanswered);
+            } else {
+                // an exchange that holds without a tone has the caller waiting now
+                self.silent_hold = true;
+                self.width = self.manners.flash_widths.len().saturating_sub(1);
+                self.settle(now, Why::Back);
+            }
+            return;
+        }
+        // This exchange takes this width. Where the flash back had made a three-way call with the failed leg, this one
+        // has dropped that leg (Asterisk does so, and the three-way service of North America): the next one recalls.
+        self.unanswered += 1;
+        if self.unanswered < UNANSWERED_MAX {
+            self.settle(now, Why::Consult);
+        } else {
+            self.unanswered = 0;
+            self.back_attempts = 0;
+            self.prove_caller(now);
+        }
+    }
+
+    pub(super) fn settle(&mut self, now: Time, why: Why) {
+        self.state = State::Settling(why);
+        self.timers.stop_all();
+        self.timers.set(Timer::Settled, now + SETTLE_BETWEEN_FLASHES);
+    }
+}

@@ -1,0 +1,75 @@
+//! All three together: by the flash after the second answer (North America), or the country's recall code (ETSI: R3).
+
+use super::super::{Evidence, Step, shown};
+use super::{Goal, State, Timer, Transfer, Transferred, Why};
+use crate::clock::Time;
+use crate::event::{Event, Heard};
+use std::time::Duration;
+
+/// A recall tone comes within a second where the flash was taken for another recall.
+const LISTEN: Duration = Duration::from_millis(1800);
+
+impl Transfer {
+    /// The user wants all three together. False when nobody but the caller is there.
+    pub fn join(&mut self, now: Time) -> bool {
+        let second = matches!(self.state, State::Consulted | State::Confirming);
+        if second {
+            self.flash_to_join(now);
+        }
+        second
+    }
+
+    pub(super) fn flash_to_join(&mut self, now: Time) {
+        self.timers.stop_all();
+        self.flash(now, Why::Join);
+    }
+
+    pub(super) fn listen_for_joining(&mut self, now: Time) {
+        self.state = State::Joining;
+        self.speech = false;
+        self.timers.stop_all();
+        self.timers.set(Timer::Confirmed, now + LISTEN);
+    }
+
+    pub(super) fn joining(&mut self, now: Time, event: &Event) {
+        let heard = match event {
+            Event::Heard(Heard::Speech { .. }) => {
+                self.speech = true;
+                return;
+            }
+            Event::Heard(Heard::Tone { tone, .. }) => tone.to_string(),
+            Event::ForwardDisconnect { .. } => "forward disconnect".into(),
+            _ => return,
+        };
+        self.timers.stop_all();
+        self.out.tell(self.join_step(now).heard(heard.clone()).result("not joined"));
+        if self.plan.goal == Goal::Hold {
+            self.state = State::Held;
+            self.out.done(Transferred::NotJoined { heard });
+        } else {
+            self.go_back(now);
+        }
+    }
+
+    pub(super) fn join_heard(&mut self, now: Time) {
+        let evidence = if self.speech { Evidence::Speech } else { Evidence::NoTone };
+        self.out.tell(self.join_step(now).heard(evidence.name()).result("joined"));
+        self.state = State::Joined;
+        let target = (self.plan.goal != Goal::Hold).then_some(self.target);
+        self.out.done(Transferred::Joined { target, evidence });
+    }
+
+    pub(super) fn joined(&mut self, now: Time, event: &Event) {
+        if matches!(event, Event::ForwardDisconnect { .. }) {
+            self.caller_gone(now);
+        }
+    }
+
+    fn join_step(&self, now: Time) -> Step {
+        let step = Step::new(now, "join").ms(self.flash_width().as_millis() as u64);
+        match self.plan.targets.get(self.target) {
+            Some(target) => step.target(shown(target)),
+            None => step,
+        }
+    }
+}

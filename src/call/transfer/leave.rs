@@ -1,0 +1,111 @@
+//! Leaving the two together, and the proof that we did.
+
+use super::super::{Completion, Evidence, Step, shown};
+use super::{RECEIVER_READY, SETTLE, State, Timer, Transfer, Transferred, Why};
+use crate::clock::Time;
+use crate::event::{Action, Event, Heard};
+use std::time::Duration;
+
+impl Transfer {
+    pub(super) fn complete(&mut self, now: Time) {
+        match self.manners.complete {
+            Completion::Recall(_) => {
+                self.timers.stop_all();
+                self.flash(now, Why::Complete);
+            }
+            // leaving would drop them: all three stay together
+            Completion::Stay | Completion::Never => self.flash_to_join(now),
+            Completion::HangUp => self.leave(now, ""),
+        }
+    }
+
+    pub(super) fn code_sent(&mut self, now: Time, why: Why) {
+        match why {
+            Why::Back => self.prove_caller(now),
+            Why::Join => self.listen_for_joining(now),
+            _ => {
+                self.state = State::CompletionHeard;
+                self.timers.set(Timer::Confirmed, now + Duration::from_secs(3));
+            }
+        }
+    }
+
+    pub(super) fn completion_heard(&mut self, now: Time, event: &Event) {
+        match event {
+            Event::Heard(Heard::Speech { .. }) => {
+                // somebody still talks to us: the code was not taken, and hanging up now could drop both
+                let target = shown(&self.plan.targets[self.target]);
+                self.out.tell(Step::new(now, "complete").target(target).heard("speech").result("code not taken"));
+                self.go_back(now);
+            }
+            Event::Heard(Heard::Tone { tone, .. }) if tone.kind.is_dial_tone() && self.tone_before_code => {
+                self.leave(now, &tone.to_string());
+            }
+            Event::Heard(Heard::Tone { tone, .. }) if tone.kind.is_dial_tone() => {
+                // the recall tone, late: the code fell on deaf ears
+                self.tone_before_code = true;
+                self.state = State::Listening(Why::Complete);
+                self.timers.stop_all();
+                self.timers.set(Timer::SendDigits, now + RECEIVER_READY);
+            }
+            Event::Heard(Heard::Tone { tone, .. }) => self.completion_in_doubt(now, &tone.to_string()),
+            _ => {}
+        }
+    }
+
+    /// Another tone after the code is the release of our line, or the refusal of the code; silence may be either. Hanging up on a refusal would drop the caller. A flash back harms nobody: who is
+    /// connected no longer hears us, and who is still held is with us again.
+    pub(super) fn completion_in_doubt(&mut self, now: Time, heard: &str) {
+        let target = shown(&self.plan.targets[self.target]);
+        self.out.tell(Step::new(now, "complete").target(target).heard(heard.to_string()).result("asking back"));
+        self.in_doubt = true;
+        self.go_back(now);
+    }
+
+    pub(super) fn leave(&mut self, now: Time, heard: &str) {
+        self.timers.stop_all();
+        self.progress = None;
+        let mut step = Step::new(now, "hang-up").target(shown(&self.plan.targets[self.target]));
+        if !heard.is_empty() {
+            step = step.heard(heard);
+        }
+        self.out.tell(step);
+        self.out.act(Action::OnHook);
+        self.state = State::Watching;
+        self.timers.set(Timer::NoRecallRing, now + self.manners.recall_ring_watch);
+    }
+
+    pub(super) fn left(&mut self, now: Time, event: &Event) {
+        match event {
+            Event::Ringing { .. } => {
+                self.out.tell(Step::new(now, "watch").heard("recall ringing").result("recalled"));
+                self.recalled(now);
+            }
+            Event::Heard(Heard::Tone { tone, .. }) if self.state == State::CheckingIdle && tone.kind.is_dial_tone() => {
+                self.out.act(Action::OnHook);
+                let heard = format!("no recall ringing, {tone} tone");
+                self.out.tell(Step::new(now, "check-line").heard(heard).result("proven"));
+                let watched = self.manners.recall_ring_watch.as_secs_f64();
+                let proof = vec![format!("no recall ringing in {watched} s"), format!("{tone} tone on our line")];
+                let target = self.target;
+                self.end(match self.at_voicemail() {
+                    true => Transferred::Voicemail { proof },
+                    false => Transferred::Completed { target, proof },
+                });
+            }
+            Event::Heard(Heard::Speech { .. }) if self.state == State::CheckingIdle => {
+                // we lifted into a call: the exchange never let go of us, or rang us back this very moment
+                self.out.tell(Step::new(now, "check-line").heard("speech").result("still in the call"));
+                self.caller_back(now, Evidence::Speech);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn recalled(&mut self, now: Time) {
+        self.timers.stop_all();
+        self.state = State::AnsweringRecall;
+        self.out.act(Action::OffHook);
+        self.timers.set(Timer::Settled, now + SETTLE);
+    }
+}

@@ -1,0 +1,327 @@
+//! Machines in a directory, each with one thing wrong.
+
+use super::permissions::{RULES, known_modems};
+use super::{Finding, Machine, Room, Status};
+use crate::journal::Store;
+use crate::journal::place::Surroundings;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+/// A Digium card with one FXO line, driver loaded, everything as it should be.
+struct Fake {
+    dir: tempfile::TempDir,
+    uid: u32,
+    groups: Vec<u32>,
+    room: fn(&Path) -> Option<Room>,
+    now: u64,
+}
+
+const GB: u64 = 1024 * 1024 * 1024;
+
+fn plenty(_: &Path) -> Option<Room> {
+    Some(Room { free: 20 * GB, total: 100 * GB })
+}
+
+impl Fake {
+    fn good() -> Fake {
+        let fake = Fake {
+            dir: tempfile::tempdir().unwrap(),
+            uid: 1000,
+            groups: vec![1000, 777],
+            room: plenty,
+            now: 1_800_000_000,
+        };
+        fake.file("etc/group", "root:x:0:\ntipring:x:777:ann,bob\n");
+        fake.file("etc/udev/rules.d/70-tipring.rules", RULES);
+        fake.file("run/systemd/timesync/synchronized", "");
+        fake.file("proc/sys/kernel/osrelease", "6.1.0-18-amd64\n");
+        fake.file("proc/dahdi/1", "Span 1: WCTDM/0 \"Wildcard TDM400P\" (MASTER)\n\n\t   1 WCTDM/0/0 FXSKS\n");
+        fake.file("sys/module/dahdi/version", "3.4.0\n");
+        fake.file("sys/bus/pci/devices/0000:01:00.0/vendor", "0xd161\n");
+        fake.file("sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc\n");
+        // any node that we may open: /dev/null stands for a character device of our own
+        fs::create_dir_all(fake.at("dev/dahdi")).unwrap();
+        std::os::unix::fs::symlink("/dev/null", fake.at("dev/dahdi/channel")).unwrap();
+        fake
+    }
+
+    /// The same without card and driver.
+    fn without_driver() -> Fake {
+        let fake = Fake::good();
+        fs::remove_dir_all(fake.at("proc/dahdi")).unwrap();
+        fake
+    }
+
+    fn at(&self, path: &str) -> std::path::PathBuf {
+        self.dir.path().join(path)
+    }
+
+    fn file(&self, path: &str, text: impl AsRef<[u8]>) {
+        let path = self.at(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn remove(&self, path: &str) {
+        fs::remove_file(self.at(path)).unwrap();
+    }
+
+    fn place(&self) -> Surroundings {
+        Surroundings { explicit: Some(self.at("state")), ..Default::default() }
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        let machine = Machine {
+            root: self.dir.path().to_path_buf(),
+            user: "ann".into(),
+            uid: self.uid,
+            groups: self.groups.clone(),
+            state: self.place(),
+            room: self.room,
+            now: self.now,
+        };
+        machine.examine()
+    }
+
+    /// What there is to say of one thing, which has to be the only thing that is wrong.
+    #[track_caller]
+    fn only(&self, check: &str, status: Status) -> Finding {
+        let found = self.findings();
+        let wrong: Vec<_> = found.iter().filter(|f| f.status != Status::Ok).collect();
+        assert_eq!(wrong.len(), 1, "{wrong:#?}");
+        assert_eq!((wrong[0].check, wrong[0].status), (check, status), "{:#?}", wrong[0]);
+        assert!(wrong[0].why.is_some() && wrong[0].help.as_deref().is_some_and(|h| !h.is_empty() && !h.contains('\n')));
+        wrong[0].clone()
+    }
+
+    #[track_caller]
+    fn helps(&self, check: &str, status: Status, help: &str) {
+        let found = self.only(check, status);
+        assert!(found.help.as_deref().unwrap().contains(help), "{found:#?}");
+    }
+}
+
+#[test]
+fn on_a_good_machine_all_is_well_and_everything_was_looked_at() {
+    let found = Fake::good().findings();
+    assert!(found.iter().all(|f| f.status == Status::Ok && f.help.is_none()), "{found:#?}");
+    let checks: std::collections::BTreeSet<_> = found.iter().map(|f| f.check).collect();
+    let all = [
+        "clock",
+        "clock source",
+        "dahdi driver",
+        "dahdi nodes",
+        "disk",
+        "group",
+        "journal",
+        "locks",
+        "modemmanager",
+        "state directory",
+        "udev rule",
+    ];
+    assert_eq!(checks.into_iter().collect::<Vec<_>>(), all);
+}
+
+#[test]
+fn a_missing_group_and_a_user_outside_of_it_are_told_apart() {
+    let fake = Fake::good();
+    fake.file("etc/group", "root:x:0:\n");
+    fake.helps("group", Status::Warn, "groupadd --system tipring");
+    let mut fake = Fake::good();
+    fake.groups = vec![1000];
+    fake.helps("group", Status::Warn, "log in again");
+    fake.file("etc/group", "tipring:x:777:annabel\n");
+    fake.helps("group", Status::Warn, "usermod -aG tipring ann");
+    fake.uid = 0;
+    assert!(fake.findings().iter().all(|f| f.status == Status::Ok), "root needs none");
+}
+
+#[test]
+fn rules_that_are_missing_masked_or_of_another_version_are_told() {
+    let rules = "etc/udev/rules.d/70-tipring.rules";
+    let fake = Fake::good();
+    fake.remove(rules);
+    fake.helps("udev rule", Status::Warn, "udevadm control --reload");
+    fake.file(rules, "");
+    assert!(fake.only("udev rule", Status::Warn).what.contains("masked"));
+    fake.file(rules, "# of 2019\n");
+    assert!(fake.only("udev rule", Status::Warn).what.contains("not that of this version"));
+    fake.remove(rules);
+    fake.file("usr/lib/udev/rules.d/70-tipring.rules", RULES);
+    assert!(fake.findings().iter().all(|f| f.status == Status::Ok), "packages put them there");
+}
+
+#[test]
+fn modem_manager_is_a_fault_where_it_takes_a_modem_of_ours() {
+    let fake = Fake::good();
+    fake.file("proc/812/comm", "ModemManager\n");
+    fake.file("sys/bus/usb/devices/1-4/idVendor", "0572\n");
+    fake.file("sys/bus/usb/devices/1-4/idProduct", "1340\n");
+    assert!(fake.findings().iter().all(|f| f.status == Status::Ok), "it is told to leave it");
+    fake.remove("etc/udev/rules.d/70-tipring.rules");
+    let found = fake.findings();
+    let takes = found.iter().find(|f| f.check == "modemmanager").unwrap();
+    assert_eq!(takes.status, Status::Fail);
+    assert!(takes.what.contains("pid 812") && takes.what.contains("0572:1340"), "{takes:#?}");
+    fake.file("sys/bus/usb/devices/1-4/idVendor", "dead\n");
+    assert_eq!(fake.findings().iter().find(|f| f.check == "modemmanager").unwrap().status, Status::Ok);
+}
+
+#[test]
+fn the_driver_is_not_installed_not_built_for_this_kernel_of_another_kernel_or_not_loaded() {
+    let fake = Fake::without_driver();
+    fake.helps("dahdi driver", Status::Fail, "apt install dahdi-dkms linux-headers-6.1.0-18-amd64");
+    fake.file("lib/modules/6.1.0-17-amd64/updates/dkms/dahdi.ko", "");
+    let found = fake.only("dahdi driver", Status::Fail);
+    assert!(found.what.contains("not built for this kernel") && found.why.unwrap().contains("6.1.0-17-amd64"));
+    let ours = "lib/modules/6.1.0-18-amd64/updates/dkms/dahdi.ko";
+    fake.file(ours, b"\x7fELF\0\0vermagic=6.1.0-17-amd64 SMP mod_unload\0");
+    let found = fake.only("dahdi driver", Status::Fail);
+    assert_eq!(found.what, "built for kernel 6.1.0-17-amd64, and this is 6.1.0-18-amd64");
+    fake.file(ours, b"\x7fELF\0\0vermagic=6.1.0-18-amd64 SMP mod_unload\0");
+    fake.helps("dahdi driver", Status::Fail, "modprobe dahdi");
+    fake.remove(ours);
+    fake.file("lib/modules/6.1.0-18-amd64/modules.dep", "kernel/x.ko.xz:\nmisc/dahdi.ko.xz: kernel/crc-ccitt.ko.xz\n");
+    assert_eq!(fake.only("dahdi driver", Status::Fail).what, "not loaded", "found by the index too");
+    fake.remove("sys/bus/pci/devices/0000:01:00.0/vendor");
+    fake.only("dahdi driver", Status::Warn);
+}
+
+#[test]
+fn cards_nodes_alarms_and_interrupts_are_told_apart() {
+    let fake = Fake::good();
+    fake.remove("proc/dahdi/1");
+    fake.helps("dahdi cards", Status::Fail, "modprobe");
+    let fake = Fake::good();
+    fake.remove("dev/dahdi/channel");
+    fake.helps("dahdi nodes", Status::Fail, "udev");
+    let fake = Fake::good();
+    fake.remove("dev/dahdi/channel");
+    fake.file("dev/dahdi/channel", "");
+    fs::set_permissions(fake.at("dev/dahdi/channel"), std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
+    if !nix::unistd::Uid::effective().is_root() {
+        fake.only("dahdi nodes", Status::Fail);
+    }
+    let fake = Fake::good();
+    fake.file("proc/dahdi/1", "Span 1: WCTDM/0 \"Wildcard TDM400P\" (MASTER)\n\n\t   1 WCTDM/0/0 FXSKS RED\n");
+    fake.helps("alarms", Status::Warn, "plug in the line");
+    let fake = Fake::good();
+    fake.file("proc/dahdi/1", "Span 1: W/0 \"TDM400P\" (MASTER)\n\tIRQ misses: 7\n\n\t   1 WCTDM/0/0 FXSKS\n");
+    assert!(fake.only("interrupts", Status::Warn).what.contains("missed 7"));
+    let fake = Fake::good();
+    fake.file("proc/dahdi/1", "Span 1: W/0 \"TDM400P\" (MASTER)\n\n\t   1 WCTDM/0/0\n");
+    fake.helps("dahdi nodes", Status::Warn, "system.conf");
+}
+
+#[test]
+fn locks_of_other_programs_are_shown_with_their_holder_and_stale_ones_with_what_removes_them() {
+    let fake = Fake::good();
+    fake.file("var/lock/LCK..dahdi_1", "      4711\n");
+    fake.file("proc/4711/comm", "minicom\n");
+    let found = fake.only("locks", Status::Warn);
+    assert_eq!(found.what, "dahdi_1 is held by minicom (pid 4711)");
+    fake.file("proc/4711/comm", "tipring\n");
+    assert!(fake.findings().iter().all(|f| f.status == Status::Ok), "our own is no fault");
+    fake.remove("proc/4711/comm");
+    fake.helps("locks", Status::Warn, "rm /var/lock/LCK..dahdi_1");
+    fake.file("var/lock/LCK..dahdi_1", "");
+    fake.helps("locks", Status::Warn, "rm /var/lock/LCK..dahdi_1");
+    fake.remove("var/lock/LCK..dahdi_1");
+    fake.file("var/lock/LCK..mailbox", "      4711\n");
+    assert!(fake.findings().iter().all(|f| f.status == Status::Ok), "a mailbox is no line");
+}
+
+#[test]
+fn a_clock_that_nobody_keeps_or_set_and_a_slow_clock_source_are_told() {
+    let mut fake = Fake::good();
+    fake.remove("run/systemd/timesync/synchronized");
+    fake.helps("clock", Status::Warn, "timedatectl set-ntp true");
+    fake.file("proc/300/comm", "systemd-timesyn\n");
+    assert!(fake.only("clock", Status::Warn).what.contains("not synchronized"));
+    fake.file("proc/301/comm", "chronyd\n");
+    assert!(fake.findings().iter().all(|f| f.status == Status::Ok));
+    fake.now = 12;
+    fake.only("clock", Status::Fail);
+    let fake = Fake::good();
+    let dir = "sys/devices/system/clocksource/clocksource0";
+    fake.file(&format!("{dir}/current_clocksource"), "hpet\n");
+    fake.helps("clock source", Status::Warn, "dmesg");
+    fake.file(&format!("{dir}/available_clocksource"), "tsc hpet acpi_pm\n");
+    fake.helps("clock source", Status::Warn, "echo tsc >");
+}
+
+#[test]
+fn a_disk_that_fills_up_is_a_warning_and_a_full_one_a_fault() {
+    let mut fake = Fake::good();
+    fake.room = |_| Some(Room { free: 100 * 1024 * 1024, total: 100 * GB });
+    fake.helps("disk", Status::Warn, "make room");
+    fake.room = |_| Some(Room { free: 4096, total: 100 * GB });
+    fake.only("disk", Status::Fail);
+}
+
+#[test]
+fn a_state_directory_and_a_journal_that_cannot_be_used_are_faults() {
+    let fake = Fake::good();
+    Store::open(&fake.place(), Duration::from_secs(5)).unwrap();
+    let found = fake.findings();
+    assert!(found.iter().any(|f| f.check == "journal" && f.what.ends_with("is whole")), "{found:#?}");
+    fake.file("state/journal.db", "no database".repeat(1000));
+    let found = fake.only("journal", Status::Fail);
+    assert!(found.why.unwrap().contains("damaged"));
+    let fake = Fake::good();
+    fake.file("state/journal.db.damaged-20260203T140506Z", "x");
+    fake.helps("journal", Status::Warn, "sqlite3");
+    let fake = Fake::good();
+    fake.file("state", "in the way");
+    fake.only("state directory", Status::Fail);
+}
+
+// -- the rules themselves ----------------------------------------------------------------------------------------------
+
+#[test]
+fn the_rules_are_written_as_udev_reads_them() {
+    let mut labels = Vec::new();
+    let mut jumps = Vec::new();
+    for line in RULES.lines().filter(|l| !l.is_empty() && !l.starts_with('#')) {
+        for part in line.split(", ") {
+            let at = part.find(['=', '!', '+', ':']).unwrap_or_else(|| panic!("no operator in `{part}`"));
+            let (key, rest) = part.split_at(at);
+            let op: String = rest.chars().take_while(|c| "=!+:".contains(*c)).collect();
+            let value = &rest[op.len()..];
+            assert!(value.len() >= 2 && value.starts_with('"') && value.ends_with('"'), "`{part}`");
+            let name = key.split('{').next().unwrap();
+            let matches = ["ACTION", "SUBSYSTEM", "SUBSYSTEMS", "ENV", "ATTRS"].contains(&name);
+            let assigns = ["GOTO", "LABEL", "GROUP", "MODE", "SYMLINK", "ENV"].contains(&name);
+            assert!((matches && ["==", "!="].contains(&&*op)) || (assigns && ["=", "+="].contains(&&*op)), "`{part}`");
+            match name {
+                "LABEL" => labels.push(value),
+                "GOTO" => jumps.push((value, labels.len())),
+                _ => {}
+            }
+        }
+    }
+    for (to, passed) in jumps {
+        assert!(labels.iter().skip(passed).any(|l| *l == to), "{to} is not below its GOTO: udev jumps forward only");
+    }
+    let first = RULES.lines().find(|l| !l.is_empty() && !l.starts_with('#')).unwrap();
+    assert_eq!(first, "ACTION==\"remove\", GOTO=\"tipring_end\"", "the guard is at the top");
+}
+
+#[test]
+fn every_known_modem_is_in_the_rules_once_sorted_and_with_its_name_above() {
+    let written: Vec<&str> = RULES.lines().filter(|l| l.starts_with("ATTRS{idVendor}")).collect();
+    let known = known_modems(RULES);
+    assert_eq!(written.len(), known.len(), "one is there twice");
+    assert!(known.len() >= 25);
+    let mut sorted = written.clone();
+    sorted.sort_unstable();
+    assert_eq!(written, sorted);
+    for (id, name) in &known {
+        let hex = id.len() == 9 && id.chars().all(|c| c == ':' || c.is_ascii_digit() || ('a'..='f').contains(&c));
+        assert!(hex && !name.is_empty() && !name.contains("ATTRS"), "{id}: {name}");
+    }
+    for told in ["ENV{ID_MM_DEVICE_IGNORE}=\"1\"", "ENV{ID_MM_PORT_IGNORE}=\"1\""] {
+        assert!(RULES.contains(told));
+    }
+}
