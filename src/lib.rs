@@ -32,6 +32,8 @@ pub mod line;
 pub mod call;
 pub mod journal;
 
+pub mod decode;
+
 pub mod cli;
 pub mod config;
 pub mod control;

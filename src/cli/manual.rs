@@ -225,6 +225,8 @@ pub const EXAMPLES: &[(&str, &str)] = &[
         "tipring --line 'sim/us?scenario=incoming&clock=virtual' --timeout 20s watch",
         "Ringing and caller ID as they come.",
     ),
+    ("tipring decode call.wav --country se --plot call.png", "What is on a recording, as lines and as a picture."),
+    ("arecord -r 8000 -f S16_LE | tipring --json decode -", "The same live, as JSON Lines."),
     ("tipring --line 'sim/gb' --dry-run dial 5550100", "The plan of a call: nothing is touched."),
     ("tipring calls", "The latest calls: who, when, what became of them."),
     (

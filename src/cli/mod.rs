@@ -3,6 +3,7 @@
 pub mod act;
 pub mod answer;
 pub mod calls;
+pub mod decode;
 pub mod dial;
 pub mod doctor;
 pub mod exchange;
@@ -104,6 +105,8 @@ pub enum Command {
     Conference(act::Conference),
     /// Move the call in progress to the first target that takes it
     Transfer(act::Transfer),
+    /// What is on a recording: digits, tones, caller ID, fax, speech, hook flashes
+    Decode(decode::Decode),
     /// The journal of calls: list, show, note, tag, export
     Calls(calls::Calls),
     /// What is wrong on this machine, and for each thing the one line that mends it
@@ -161,6 +164,7 @@ fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Retrieve(c) => c.run(global),
         Command::Conference(c) => c.run(global),
         Command::Transfer(c) => c.run(global),
+        Command::Decode(c) => c.run(global),
         Command::Calls(c) => c.run(global),
         Command::Doctor(c) => c.run(global),
         Command::Exchange(c) => c.run(global),

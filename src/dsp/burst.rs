@@ -25,6 +25,11 @@ const YOUNG: u32 = 8;
 /// A burst that is no tone so far, and gets louder by 6 dB for four blocks, is another one.
 const RISE: f32 = 4.0;
 const RISEN: u32 = 4;
+/// A pause that is none of music's.
+const QUIET: Duration = Duration::from_millis(100);
+/// An exchange's tone stays as loud as it began: within 1.5 dB, in means of 80 ms.
+const LEVEL: std::ops::Range<f32> = 0.7..1.42;
+const LEVEL_BLOCKS: u32 = 16;
 /// Looks are taken every so many blocks.
 const LOOK_EVERY: u64 = 4;
 const LOOK_TIME: Duration = Duration::from_millis(20);
@@ -46,8 +51,8 @@ const NOISE_LOOKS: u32 = 9;
 /// What the tracker tells.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Edge {
-    /// `partial`: it may have begun before.
-    Began { at: Time, partial: bool },
+    /// `partial`: it may have begun before. `after_quiet`: nothing sounded until it began, or another of the country's tones.
+    Began { at: Time, partial: bool, after_quiet: bool },
     /// What fits after another look.
     Fits(SoundSet),
     /// Over, and these sounds fitted for most of it. Empty: none did.
@@ -90,6 +95,9 @@ struct Burst {
     age: u32,
     /// Mean square while it sounds.
     level: f32,
+    /// Sum of the first blocks after its edge, and how many.
+    first: f32,
+    first_blocks: u32,
     /// Blocks below the threshold, in a row, and since when.
     below: u32,
     below_since: Time,
@@ -143,18 +151,19 @@ impl Tracker {
                 burst.hear(power, began, threshold);
                 if burst.above == RISEN && !burst.tally.knows() {
                     // what was there before was noise, or a consonant: the sound begins here
-                    let (since, believed) = (burst.above_since, burst.believed);
+                    let (since, believed, noise) = (burst.above_since, burst.believed, self.noise_looks > 0);
                     *burst = Burst::new(since, power, SoundSet::NONE, if believed { RISEN } else { 0 });
                     (burst.age, burst.risen) = (RISEN, believed);
                     if believed {
                         tell(Edge::Strange { at: since });
-                        tell(Edge::Began { at: since, partial: false });
+                        tell(Edge::Began { at: since, partial: false, after_quiet: noise });
                     }
                 }
                 if !burst.believed && burst.below == 0 && burst.age >= BELIEVED {
                     burst.believed = true;
                     let partial = burst.since.since(self.listening_since) < Duration::from_millis(30);
-                    tell(Edge::Began { at: burst.since, partial });
+                    let after_quiet = partial || burst.since.since(self.quiet_since) >= QUIET;
+                    tell(Edge::Began { at: burst.since, partial, after_quiet });
                 }
                 if !burst.believed && burst.below > self.gap_blocks / 2 {
                     self.burst = None;
@@ -190,6 +199,14 @@ impl Tracker {
         self.burst = None;
         self.quiet_since = now;
         self.listening_since = now;
+    }
+
+    /// The burst that is on is as loud as in its beginning.
+    pub fn is_level(&self) -> bool {
+        let Some(burst) = self.burst.as_ref().filter(|b| b.first_blocks == LEVEL_BLOCKS) else { return false };
+        let newest = self.blocks as usize + POWERS - 1;
+        let last = (0..LEVEL_BLOCKS as usize).map(|i| self.powers[(newest - i) % POWERS]).sum::<f32>();
+        LEVEL.contains(&(last / burst.first.max(1.0)))
     }
 
     /// Nothing has sounded since then.
@@ -241,8 +258,9 @@ impl Tracker {
             next.recent = burst.recent;
             next.last_fit = now;
             self.burst = Some(next);
-            tell(if fitted.is_empty() || partial { Edge::Strange { at } } else { Edge::Ended { at, fitted } });
-            tell(Edge::Began { at, partial });
+            let follows_tone = !fitted.is_empty() && !partial;
+            tell(if follows_tone { Edge::Ended { at, fitted } } else { Edge::Strange { at } });
+            tell(Edge::Began { at, partial, after_quiet: follows_tone });
             tell(Edge::Fits(steady));
         } else if !burst.strange && !alive.is_empty() {
             if !set.is_empty() {
@@ -317,6 +335,8 @@ impl Burst {
             since,
             age: age.max(1),
             level: power,
+            first: 0.0,
+            first_blocks: 0,
             below: 0,
             below_since: since,
             risen: false,
@@ -332,6 +352,10 @@ impl Burst {
 
     fn hear(&mut self, power: f32, began: Time, threshold: f32) {
         self.age += 1;
+        if self.age > 3 && self.first_blocks < LEVEL_BLOCKS {
+            self.first += power;
+            self.first_blocks += 1;
+        }
         if power > RISE * self.level && (self.above > 0 || self.believed) {
             if self.above == 0 {
                 self.above_since = began;

@@ -27,6 +27,9 @@ const SIT_TOLERANCE: Duration = Duration::from_millis(85);
 const JOIN: Duration = Duration::from_millis(60);
 /// A tone without cadence is believed after this long; after bursts that announced it, sooner.
 const STEADY: Duration = Duration::from_millis(350);
+/// The same where it is not as loud as in its beginning, and where something else sounded until it began: the notes of music.
+const STEADY_UNLEVEL: Duration = Duration::from_millis(1500);
+const STEADY_IN_MUSIC: Duration = Duration::from_millis(4500);
 const STEADY_AFTER_INTRO: Duration = Duration::from_millis(180);
 /// One burst shorter than this proves nothing.
 const SHORT_BURST: Duration = Duration::from_millis(150);
@@ -94,6 +97,8 @@ struct Hypothesis {
     last_burst_ended: Time,
     /// The first burst may have begun before we listened.
     partial: bool,
+    /// Nothing sounded until it began.
+    after_quiet: bool,
     bursts: u32,
     measured: u32,
     /// Sum of relative deviations.
@@ -122,6 +127,8 @@ pub struct Recogniser {
     named: Option<Named>,
     /// Nothing has been dialled: nobody can be ringing.
     before_dialling: bool,
+    /// The burst that is on is as loud as in its beginning.
+    level: bool,
 }
 
 impl Recogniser {
@@ -136,7 +143,7 @@ impl Recogniser {
                 .collect();
         }
         let most = patterns.iter().map(|p| p.elements.len()).sum::<usize>() * 2;
-        Recogniser { patterns, hypotheses: Vec::with_capacity(most), named: None, before_dialling: false }
+        Recogniser { patterns, hypotheses: Vec::with_capacity(most), named: None, before_dialling: false, level: true }
     }
 
     /// Something is being followed: gaps may be told from bursts by the level of what was heard.
@@ -154,8 +161,8 @@ impl Recogniser {
         self.before_dialling = yes;
     }
 
-    /// A burst began. `partial`: it may have begun earlier, unheard.
-    pub fn burst_began(&mut self, at: Time, partial: bool, out: &mut Vec<Heard>) {
+    /// A burst began. `partial`: it may have begun earlier, unheard. `after_quiet`: nothing sounded until then.
+    pub fn burst_began(&mut self, at: Time, partial: bool, after_quiet: bool, out: &mut Vec<Heard>) {
         self.keep(at, SHORT_BURST, out, |pattern, h| {
             let Some(gap) = pattern.elements.get(h.element).filter(|e| e.is_gap()) else {
                 return false;
@@ -185,6 +192,7 @@ impl Recogniser {
                         element_began: at,
                         last_burst_ended: at,
                         partial,
+                        after_quiet,
                         bursts: 0,
                         measured: 0,
                         error: 0.0,
@@ -226,8 +234,9 @@ impl Recogniser {
         self.keep(at, SHORT_BURST, out, |_, _| false);
     }
 
-    /// Time passes.
-    pub fn pass(&mut self, now: Time, out: &mut Vec<Heard>) {
+    /// Time passes. `level`: the burst that is on is as loud as in its beginning.
+    pub fn pass(&mut self, now: Time, level: bool, out: &mut Vec<Heard>) {
+        self.level = level;
         self.keep(now, SHORT_BURST, out, |pattern, h| {
             let lasted = now.since(h.element_began);
             match pattern.elements.get(h.element) {
@@ -355,7 +364,12 @@ impl Recogniser {
         let pattern = &self.patterns[h.pattern];
         match pattern.elements.get(h.element) {
             Some(element) if element.is_endless() => {
-                let needed = if h.bursts > 0 { STEADY_AFTER_INTRO } else { STEADY };
+                let needed = match h.bursts {
+                    0 if !h.after_quiet => STEADY_IN_MUSIC,
+                    0 if !self.level => STEADY_UNLEVEL,
+                    0 => STEADY,
+                    _ => STEADY_AFTER_INTRO,
+                };
                 now.since(h.element_began) >= needed
             }
             // not in its announcement: others announce themselves like that

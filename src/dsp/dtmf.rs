@@ -18,10 +18,11 @@
 //!   began where the amplitude passed one half, ended where it fell below for 25 ms
 //! ```
 //!
-//! Frequencies are estimated, not binned: the phase turns from look to look by what the tone is off. Talkers are kept out by
-//! four tests: nearly all power above 600 Hz is in the two tones; below 600 Hz there is little, or what was there before
-//! (a dial tone); the amplitudes hold; and the digit agrees with itself for half of its time at least.
+//! Frequencies are estimated, not binned: the phase turns from look to look by what the tone is off. Talkers are kept out in
+//! two steps: a look must have nearly all power above 600 Hz in two tones that hold, and below 600 Hz little, or what was
+//! there before (a dial tone); and when the digit has ended, what was seen of it is weighed once more (`doubt`).
 
+mod doubt;
 mod receiver;
 
 pub use receiver::Receiver;

@@ -24,7 +24,8 @@ use std::time::Duration;
 ///
 /// What it promises, in line time:
 ///
-/// - [`Heard::Tone`] once when a tone is recognised. A steady tone takes 350 ms, or as long as the longest burst of another
+/// - [`Heard::Tone`] once when a tone is recognised. A steady tone takes 350 ms (1.5 s where it gets louder or softer,
+///   4.5 s where something that is no tone of the country sounded until it began: music), or as long as the longest burst of another
 ///   tone with the same sound in that country (a dial tone of 425 Hz where ringback is 425 Hz for a second: 1.2 s); ringback
 ///   is known when its first burst ends, busy and congestion after two periods, special information tones when their
 ///   third segment ends, before the announcement. Where another tone of the country cannot be told from it, `Tone::or`
@@ -139,11 +140,11 @@ impl Ear {
         let following = self.recogniser.is_following();
         let (recogniser, single, fax_told) = (&mut self.recogniser, &mut self.single, &mut self.fax_told);
         self.tracker.take(&self.front, power, now, following, |edge| match edge {
-            Edge::Began { at, partial } => {
+            Edge::Began { at, partial, after_quiet } => {
                 *fax_told = false;
                 single.end(at, out);
                 single.began(at);
-                recogniser.burst_began(at, partial, out);
+                recogniser.burst_began(at, partial, after_quiet, out);
             }
             Edge::Fits(sounds) => {
                 recogniser.burst_is(sounds, now, out);
@@ -173,7 +174,7 @@ impl Ear {
             let since = if quiet { now - Duration::from_millis(60) } else { self.single.burst };
             self.speech.glance(looked, quiet, since, now, out);
         }
-        self.recogniser.pass(now, out);
+        self.recogniser.pass(now, self.tracker.is_level(), out);
         self.digits.feed(&self.block, out);
         self.listen_for_silence(now, out);
     }

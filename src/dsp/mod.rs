@@ -12,9 +12,13 @@ pub mod level;
 pub mod oscillator;
 
 pub mod caller_id;
+pub mod clicks;
+pub mod describe;
 pub mod dtmf;
 pub mod fsk;
 pub mod g711;
+pub mod resample;
+pub mod sit;
 pub mod tone;
 pub mod voice;
 
@@ -27,6 +31,8 @@ mod spectrum;
 mod speech;
 
 pub mod ear;
+
+pub use spectrum::bins;
 
 /// Samples of one frame: 20 ms at 8 kHz.
 pub const FRAME_SAMPLES: usize = 160;

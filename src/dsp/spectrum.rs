@@ -169,6 +169,14 @@ impl Look {
     }
 }
 
+/// Mean square in each of 128 bins of 31.25 Hz, of at most [`POINTS`] samples at 8 kHz: for pictures.
+pub fn bins(samples: &[f32]) -> [f32; HALF] {
+    let (mut re, mut im) = ([0f32; POINTS], [0f32; POINTS]);
+    let weight = windowed(&samples[samples.len().saturating_sub(POINTS)..], &mut re);
+    transform(&mut re, &mut im);
+    std::array::from_fn(|k| (re[k] * re[k] + im[k] * im[k]) * 2.0 / (POINTS as f32 * weight))
+}
+
 /// The top of the parabola through three logarithms: how far off the middle, and how high.
 fn interpolate(before: f32, here: f32, after: f32) -> (f32, f32) {
     let (a, b, c) = (before.max(1e-9).ln(), here.max(1e-9).ln(), after.max(1e-9).ln());

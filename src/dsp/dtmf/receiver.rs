@@ -1,5 +1,6 @@
 //! The receiver: looks of 10 ms, five of which must agree.
 
+use super::doubt::Doubt;
 use super::{HIGH_HZ, LOW_HZ};
 use crate::clock::Time;
 use crate::dsp::filter::Biquad;
@@ -30,6 +31,8 @@ pub struct Receiver {
     /// Hops so far.
     count: u64,
     held: Option<Held>,
+    /// The beginning of a digit that broke off too soon.
+    piece: Option<Piece>,
 }
 
 /// Samples between two looks: 5 ms.
@@ -40,6 +43,12 @@ const WINDOW: usize = 2 * HOP;
 const HISTORY: usize = 48;
 /// Looks that must agree: they span 30 ms, which a digit of 40 ms always has and one of 23 ms never.
 const AGREE: usize = 5;
+/// So many are enough for a piece of a digit that a lost packet has broken in two.
+const AGREE_PIECE: usize = 3;
+/// Between two such pieces: Q.24 wants breaks of 10 ms ignored, and of 20 in Denmark.
+const BREAK: Duration = Duration::from_millis(22);
+/// What the pieces must last together.
+const MIN_PIECES: Duration = Duration::from_millis(36);
 /// Looks without the digit that end it: Q.24 wants breaks of 10 ms (20 in Denmark) ignored and pauses of 30 ms heard.
 const GONE: u32 = 5;
 /// Off the nominal frequency by more than this is no digit: between ±1.8 %, which must be accepted, and ±3 %.
@@ -56,6 +65,8 @@ const MAX_BELOW: f32 = 0.25;
 const TWIST_DB: std::ops::RangeInclusive<f32> = -10.5..=6.5;
 /// A digit is at least so long: between 25 ms, which Australia wants rejected, and 40, which all want accepted.
 const MIN_ON: Duration = Duration::from_micros(32_500);
+/// A digit that is so old in the middle of the last look, and fills that, is longer than any that must be rejected.
+const CERTAIN: Duration = Duration::from_micros(22_500);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Hop {
@@ -79,6 +90,19 @@ struct Held {
     gone: u32,
     /// Looks that would have found it anew.
     agreed: u32,
+    /// It came in pieces: it agrees with itself over shorter stretches.
+    broken: bool,
+    doubt: Doubt,
+}
+
+/// Too short to be a digit, unless what follows is the rest of it.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    found: Found,
+    since: Time,
+    until: Time,
+    looks: u32,
+    doubt: Doubt,
 }
 
 impl Receiver {
@@ -95,6 +119,7 @@ impl Receiver {
             hops: [Hop::default(); HISTORY],
             count: 0,
             held: None,
+            piece: None,
         }
     }
 
@@ -120,6 +145,14 @@ impl Receiver {
                 self.look(out);
             }
         }
+    }
+
+    /// The digit that is on the line and since when, as soon as it is certain: about 30 ms after it began. It is told as
+    /// [`Heard::Digit`] when it has ended; this is for those who stop speaking when somebody presses a key.
+    pub fn sounding(&self) -> Option<(Digit, Time)> {
+        let held = self.held.as_ref().filter(|h| h.gone == 0)?;
+        let lasted = self.time_of(0.0).since(held.since);
+        (lasted >= CERTAIN && self.share(&held.found, 0) >= 0.85).then_some((held.found.digit, held.since))
     }
 
     /// This much was not heard: whatever was on the line is forgotten.
@@ -175,12 +208,16 @@ impl Receiver {
     }
 
     fn decide(&mut self, out: &mut Vec<Heard>) {
-        let found = self.find();
+        let found = self.find(AGREE);
         if let Some(mut held) = self.held.take() {
             let (now, before) = (self.share(&held.found, 0), self.share(&held.found, 1));
             if now >= 0.5 {
                 held.gone = 0;
-                held.agreed += u32::from(found.is_some_and(|f| f.digit == held.found.digit));
+                let again = if held.broken { found.or_else(|| self.find(AGREE_PIECE)) } else { found };
+                if let Some(again) = again.filter(|f| f.digit == held.found.digit) {
+                    held.agreed += 1;
+                    held.doubt.add(again.share, again.below);
+                }
             } else {
                 held.gone += 1;
                 if held.gone == 1 {
@@ -197,13 +234,74 @@ impl Receiver {
             let (digit, since, lasted) = (held.found.digit, held.since, held.until.since(held.since));
             // a voice that glides through a digit agrees with it for a moment only
             let looks = (lasted.as_millis() as u32 / 5 + 2).saturating_sub(AGREE as u32);
-            if lasted >= MIN_ON && held.agreed * 2 + 1 >= looks {
+            let believed = lasted >= MIN_ON && held.agreed * 2 + 1 >= looks && {
+                let after = (0..GONE as usize).map(|ago| self.hop(ago).power).fold(f32::MAX, f32::min);
+                held.doubt.is_digit(after / held.found.power(), held.agreed as f32 / looks.max(1) as f32)
+            };
+            if believed {
                 out.push(Heard::Digit { digit, since, lasted });
             }
         }
         if let Some(found) = found {
-            let since = self.time_of(self.begun(&found));
-            self.held = Some(Held { found, since, until: since, gone: 0, agreed: 1 });
+            let begun = self.begun(&found, AGREE);
+            let since = self.time_of(begun);
+            let whole = Held {
+                found,
+                since,
+                until: since,
+                gone: 0,
+                agreed: 1,
+                broken: false,
+                doubt: self.doubt(&found, begun),
+            };
+            // a piece of it may have come before
+            self.held = Some(match self.piece.take().filter(|piece| piece.goes_on_in(&found, since)) {
+                Some(piece) => {
+                    Held { since: piece.since, agreed: piece.looks + 1, broken: true, doubt: piece.doubt, ..whole }
+                }
+                None => whole,
+            });
+        } else if self.piece.is_some() || self.hop(0).power > MIN_AMPLITUDE * MIN_AMPLITUDE {
+            self.held = self.listen_for_pieces();
+        }
+    }
+
+    /// What a digit begins with that began so many hops ago: what was on the line before it.
+    fn doubt(&self, found: &Found, begun: f32) -> Doubt {
+        let from = begun as usize + 2;
+        let before = (from..from + 6).filter(|&ago| ago < HISTORY).map(|ago| self.hop(ago).power);
+        let before = before.fold(f32::MAX, f32::min).min(found.power()) / found.power();
+        Doubt::new(before, found.share, found.below)
+    }
+
+    /// A packet that is lost in the middle of a short digit leaves two pieces, neither of which would do.
+    fn listen_for_pieces(&mut self) -> Option<Held> {
+        let Some(found) = self.find(AGREE_PIECE) else {
+            self.piece =
+                self.piece.filter(|piece| self.time_of(0.0).since(piece.until) <= BREAK + Duration::from_millis(15));
+            return None;
+        };
+        let begun = self.begun(&found, AGREE_PIECE);
+        let since = self.time_of(begun);
+        let doubt = self.doubt(&found, begun);
+        let now = self.time_of(0.0);
+        match &mut self.piece {
+            Some(piece) if piece.found.digit == found.digit && since <= piece.until => {
+                piece.until = now;
+                piece.looks += 1;
+                piece.doubt.add(found.share, found.below);
+                None
+            }
+            Some(piece) if piece.goes_on_in(&found, since) => {
+                let on = piece.until.since(piece.since) + now.since(since);
+                let (since, agreed, doubt) = (piece.since, piece.looks + 1, piece.doubt);
+                let whole = Held { found, since, until: now, gone: 0, agreed, broken: true, doubt };
+                (on >= MIN_PIECES).then_some(whole)
+            }
+            _ => {
+                self.piece = Some(Piece { found, since, until: now, looks: 1, doubt });
+                None
+            }
         }
     }
 
@@ -213,10 +311,10 @@ impl Receiver {
         (0..2).map(|i| hop.amplitude(of.pair[i]) / of.amplitude[i]).fold(f32::MAX, f32::min)
     }
 
-    /// How many hops ago the digit began.
-    fn begun(&self, found: &Found) -> f32 {
+    /// How many hops ago the digit began that the last looks agree upon.
+    fn begun(&self, found: &Found, agree: usize) -> f32 {
         let share = |ago| self.share(found, ago);
-        let mut ago = AGREE - 1;
+        let mut ago = agree - 1;
         while ago + 1 < HISTORY && share(ago + 1) >= 0.5 {
             ago += 1;
         }
@@ -227,30 +325,33 @@ impl Receiver {
         ago as f32 + ((on - 0.5) / (on - off).max(1e-3)).clamp(0.0, 1.0)
     }
 
-    /// The digit that the last looks agree upon.
-    fn find(&self) -> Option<Found> {
-        if self.count < AGREE as u64 {
+    /// The digit that the last so many looks agree upon.
+    fn find(&self, agree: usize) -> Option<Found> {
+        if self.count < agree as u64 {
             return None;
         }
-        let power = (0..AGREE).map(|ago| self.hop(ago).power).sum::<f32>() / AGREE as f32;
+        let power = (0..agree).map(|ago| self.hop(ago).power).sum::<f32>() / agree as f32;
         if power < MIN_AMPLITUDE * MIN_AMPLITUDE {
             return None;
         }
-        let (low, high) = (self.strongest(0)?, self.strongest(4)?);
+        let (low, high) = (self.strongest(0, agree)?, self.strongest(4, agree)?);
         let twist_db = 20.0 * (high.amplitude / low.amplitude).log10();
         let heard = (low.amplitude * low.amplitude + high.amplitude * high.amplitude) / 2.0;
         if !TWIST_DB.contains(&twist_db) || heard < MIN_SHARE * power {
             return None;
         }
         // a voice has much of its power below 600 Hz, and it changes; so has a dial tone, and it does not
-        let below = (0..AGREE - 1).map(|ago| self.hop(ago).below).sum::<f32>() / (AGREE - 1) as f32;
-        if below > MAX_BELOW * heard && !self.steady_below(below) {
+        let below = (0..agree - 1).map(|ago| self.hop(ago).below).sum::<f32>() / (agree - 1) as f32;
+        let steady = below > 0.07 * heard && self.steady_below(below);
+        if below > MAX_BELOW * heard && !steady {
             return None;
         }
         Some(Found {
             digit: Digit::at(low.index, high.index - 4),
             pair: [low.index, high.index],
             amplitude: [low.amplitude, high.amplitude],
+            share: heard / power,
+            below: if steady { 0.0 } else { below / heard },
         })
     }
 
@@ -264,13 +365,13 @@ impl Receiver {
     }
 
     /// The one tone of a group (its first index given), if it is steady and near enough to its place.
-    fn strongest(&self, group: usize) -> Option<Line> {
+    fn strongest(&self, group: usize, agree: usize) -> Option<Line> {
         let kernel: &Kernel = &KERNEL;
-        let energy = |i: usize| (0..AGREE).map(|ago| self.hop(ago).square(i)).sum::<f32>();
+        let energy = |i: usize| (0..agree).map(|ago| self.hop(ago).square(i)).sum::<f32>();
         let index = (group..group + 4).max_by(|&a, &b| energy(a).total_cmp(&energy(b)))?;
         // the turn of the phase from look to look tells how far off the frequency is
         let (mut re, mut im) = (0.0f32, 0.0f32);
-        for ago in 0..AGREE - 1 {
+        for ago in 0..agree - 1 {
             let (new, old) = (self.hop(ago), self.hop(ago + 1));
             re += new.re[index] * old.re[index] + new.im[index] * old.im[index];
             im += new.im[index] * old.re[index] - new.re[index] * old.im[index];
@@ -288,12 +389,12 @@ impl Receiver {
         let step = hz * (HOP as f32 * std::f32::consts::TAU / 8000.0);
         let (sin, cos) = step.sin_cos();
         let (mut re, mut im, mut least) = (0.0f32, 0.0f32, f32::MAX);
-        for ago in (0..AGREE).rev() {
+        for ago in (0..agree).rev() {
             let hop = self.hop(ago);
             (re, im) = (re * cos - im * sin + hop.re[index], im * cos + re * sin + hop.im[index]);
             least = least.min(hop.amplitude(index));
         }
-        let amplitude = (re * re + im * im).sqrt() / AGREE as f32;
+        let amplitude = (re * re + im * im).sqrt() / agree as f32;
         (amplitude >= MIN_AMPLITUDE && least >= 0.6 * amplitude).then_some(Line { index, amplitude })
     }
 }
@@ -303,6 +404,24 @@ struct Found {
     digit: Digit,
     pair: [usize; 2],
     amplitude: [f32; 2],
+    /// Of the power above the dial tone.
+    share: f32,
+    /// What is below 600 Hz in proportion to it, and was not there before.
+    below: f32,
+}
+
+impl Found {
+    fn power(&self) -> f32 {
+        (self.amplitude[0] * self.amplitude[0] + self.amplitude[1] * self.amplitude[1]) / 2.0
+    }
+}
+
+impl Piece {
+    /// The same digit, as loud as before, after a break that is no pause.
+    fn goes_on_in(&self, found: &Found, since: Time) -> bool {
+        let alike = |i: usize| (0.6..1.67).contains(&(self.found.amplitude[i] / found.amplitude[i]));
+        self.found.digit == found.digit && since.since(self.until) <= BREAK && alike(0) && alike(1)
+    }
 }
 
 struct Line {

@@ -1,0 +1,82 @@
+//! The same audio through tipring and through its peers: `scripts/compare-dsp`, or `cargo bench --bench compare_dsp -- [PART…]`.
+//!
+//! Everything is generated from seeds, or read from Debian's packages of recorded speech and music. Prints Markdown.
+
+mod caller_id;
+mod corpus;
+mod dtmf;
+mod fax;
+mod peers;
+mod report;
+mod tones;
+
+use report::Report;
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let quick = std::env::args().any(|a| a == "--quick");
+    let wants = |part: &str| wanted.is_empty() || wanted.iter().any(|w| w == part);
+    let mut report = Report::new();
+    if wants("dtmf") {
+        dtmf::hits(&mut report, if quick { 6 } else { 25 });
+        dtmf::rejected(&mut report);
+        dtmf::latency(&mut report);
+    }
+    if wants("talk-off") {
+        let limit = if quick { 1.0 } else { 30.0 };
+        let (speech, music) = (corpus::speech(limit), corpus::music(limit));
+        report.table("False digits", &["in", "heard", "tipring", "spandsp", "multimon-ng"]);
+        let hours = corpus::hours(&speech);
+        dtmf::talk_off(
+            &mut report,
+            &format!("speech ({hours:.1} h recorded, varied)"),
+            &speech,
+            if quick { 1 } else { 3 },
+        );
+        dtmf::talk_off(&mut report, "music", &music, 1);
+    }
+    if wants("tones") {
+        tones::progress(&mut report, if quick { 1 } else { 3 });
+        tones::others(&mut report, 1);
+        tones::busy_or_reorder(&mut report);
+    }
+    if wants("false-tones") {
+        let limit = if quick { 0.5 } else { 4.0 };
+        report.table(
+            "False tones per hour",
+            &["in", "heard (five countries)", "tipring", "spandsp", "tipring: single tones, described"],
+        );
+        tones::false_tones(&mut report, "speech", "≤ 0.5", &corpus::speech(limit));
+        tones::false_tones(&mut report, "music", "≤ 5", &corpus::music(limit));
+    }
+    if wants("answer") {
+        tones::answers(&mut report, &corpus::speech(0.5), if quick { 3 } else { 12 });
+    }
+    if wants("fax") {
+        fax::hits(&mut report, if quick { 20 } else { 100 });
+    }
+    if wants("caller-id") {
+        caller_id::hits(&mut report, if quick { 6 } else { 40 }, if quick { 1 } else { 3 });
+        caller_id::wrong_sums(&mut report, if quick { 20 } else { 100 });
+    }
+    if wants("speed") {
+        report.table("Speed: times real time on one core", &["what", "tipring", "peers", "aim"]);
+        dtmf::speed(&mut report);
+        caller_id::speed(&mut report);
+        tones::speed(&mut report, &corpus::speech(0.2));
+    }
+    report.print();
+}
+
+fn speed_row(report: &mut Report, name: &str, aim: &str, seconds: f64, ours: f64, peers: &[(&str, f64)]) {
+    let times = |cpu: f64| format!("{:.0}×", seconds / cpu.max(1e-9));
+    let others: Vec<String> = peers.iter().map(|(n, cpu)| format!("{n} {}", times(*cpu))).collect();
+    let best = peers.iter().map(|p| p.1).fold(f64::INFINITY, f64::min);
+    report.row(&[name.into(), times(ours), others.join(", "), aim.into()]);
+    report.figure(
+        &format!("speed: {name}"),
+        aim,
+        &times(ours),
+        &if peers.is_empty() { "–".into() } else { times(best) },
+    );
+}
