@@ -117,7 +117,7 @@ fn full_ask(tag: &str) -> Ask {
         "hold" => Ask::Hold,
         "retrieve" => Ask::Retrieve,
         "conference" => Ask::Conference {
-            target: Some(TargetAsk { name: None, number: "5550100".into() }),
+            target: Some(TargetAsk { name: Some("desk".into()), number: "5550100".into() }),
             no_answer_after_ms: Some(20_000),
         },
         other => panic!("no ask with every field is given for `{other}`"),
