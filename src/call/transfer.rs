@@ -227,6 +227,7 @@ pub struct Transfer {
     voicemail_tried: bool,
     /// Somebody spoke since the last flash.
     speech: bool,
+    flashed_at: Time,
     /// Nobody is on hold: no flash yet, or the last one brought the caller back.
     caller_here: bool,
     /// A tone came before the recall code was sent: the exchange was ready for it.
@@ -272,6 +273,7 @@ impl Transfer {
             briefed: 0,
             voicemail_tried: false,
             speech: false,
+            flashed_at: now,
             caller_here: true,
             tone_before_code: false,
             unproven: false,

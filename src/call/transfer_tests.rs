@@ -194,7 +194,8 @@ fn ringback_still_heard_after_the_flash_back_is_not_the_caller() {
 
 #[test]
 fn without_recall_tone_every_width_is_tried_and_the_caller_who_speaks_on_is_left_alone() {
-    let exchange = Exchange { flash: [vec![], vec![], caller_speaks()].into(), ..Default::default() };
+    let speaks_on = vec![(900, speech()), (5_000, speech())];
+    let exchange = Exchange { flash: [vec![], vec![], speaks_on].into(), ..Default::default() };
     let run = run(&["5550100"], true, manners(), exchange);
     assert_eq!(run.result, Transferred::FlashUnanswered);
     assert_eq!(flashes(&run), [600, 850, 450]);
@@ -202,8 +203,10 @@ fn without_recall_tone_every_width_is_tried_and_the_caller_who_speaks_on_is_left
 
 #[test]
 fn a_hold_without_a_tone_is_undone_until_the_caller_speaks() {
-    // the exchange takes 850 ms, says nothing to it, and toggles
-    let exchange = Exchange { flash: [vec![], vec![], vec![], vec![], caller_speaks()].into(), ..Default::default() };
+    // the exchange takes 850 ms and toggles; now and then it says a word, which is not the caller's
+    let said = || vec![(600, speech())];
+    let speaks_on = vec![(900, speech()), (4_000, speech())];
+    let exchange = Exchange { flash: [said(), vec![], said(), vec![], speaks_on].into(), ..Default::default() };
     let run = run(&["5550100"], true, manners(), exchange);
     assert_eq!(run.result, Transferred::FlashUnanswered);
     assert_eq!(flashes(&run), [600, 850, 450, 450, 850]);

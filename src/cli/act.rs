@@ -34,7 +34,8 @@ pub struct Dtmf {
 
 /// Move the call in progress to the first target that takes it
 ///
-/// Cold (default): leave as soon as the target rings. Warm: leave when it has answered. A target that is busy, refuses,
+/// Cold (default): leave as soon as the target rings, where the exchange allows that, else when it answers. Warm: leave
+/// when it has answered. A target that is busy, refuses,
 /// is not in service or does not answer is left again with a flash, the caller is heard to be there, and the next one is
 /// tried; when none is left the caller is back (exit 20).
 #[derive(Args, Debug)]

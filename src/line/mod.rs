@@ -64,6 +64,8 @@ pub struct Line {
     hook: Hook,
     ring: Ring,
     battery: Loop,
+    /// Battery went during our own flash, and has not come back.
+    lost_in_flash: bool,
     /// Listens off-hook.
     ear: Ear,
     ear_now: Time,
@@ -93,6 +95,7 @@ impl Line {
             hook: Hook::OnHook,
             ring: Ring::new(longest_gap),
             battery: Loop::default(),
+            lost_in_flash: false,
             ear: Ear::new(&country, now),
             ear_now: now,
             deaf: false,
@@ -194,10 +197,11 @@ impl Line {
             // off-hook: the last burst's own trailer, or a line that still rings because it was never seized
             Signal::RingBegin => self.tell(Event::Ringing { burst: 1 }),
             Signal::RingEnd => self.ring.end(now),
-            Signal::BatteryLost if self.hook == Hook::Flashing => {}
+            // our own break may look like it; what is still gone when the loop is closed again is the exchange's doing
+            Signal::BatteryLost if self.hook == Hook::Flashing => self.lost_in_flash = true,
             Signal::BatteryLost => self.battery.lost(now),
             Signal::BatteryBack => {
-                let in_call = self.hook == Hook::OffHook;
+                let in_call = self.hook == Hook::OffHook && !std::mem::take(&mut self.lost_in_flash);
                 match self.battery.back(now, in_call) {
                     Some(Battery::ForwardDisconnect { open }) => self.tell(Event::ForwardDisconnect { open }),
                     Some(Battery::Back) => self.tell(Event::LineBack),
@@ -306,6 +310,9 @@ impl Line {
     fn flashed(&mut self, now: Time) {
         self.timers.stop(Timer::FlashOver);
         self.hook = Hook::OffHook;
+        if self.lost_in_flash {
+            self.battery.lost(now);
+        }
         self.open_ear_at(now, EAR_GUARD);
         self.tell(Event::FlashDone);
     }

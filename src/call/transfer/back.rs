@@ -8,6 +8,8 @@ use std::time::Duration;
 
 /// Somebody who was left alone on hold says something within this time, or never.
 const SPEAKS: Duration = Duration::from_secs(9);
+/// In which an announcement in place of the recall tone has begun.
+const ANNOUNCED: Duration = Duration::from_millis(3500);
 /// So often the same tone answers the way back before a doubtful completion counts as done.
 const RELEASED_ATTEMPTS: u32 = 2;
 
@@ -46,6 +48,8 @@ impl Transfer {
 
     pub(super) fn proving(&mut self, now: Time, event: &Event) {
         match event {
+            // so soon after a flash it may be the exchange that speaks
+            Event::Heard(Heard::Speech { .. }) if self.silent_hold && now.since(self.flashed_at) < ANNOUNCED => {}
             Event::Heard(Heard::Speech { .. }) => self.caller_back(now, Evidence::Speech),
             Event::ForwardDisconnect { .. } => self.caller_gone(now),
             Event::Heard(Heard::OtherTone { .. }) => self.strange_tone = true,

@@ -24,6 +24,7 @@ impl Transfer {
 
     pub(super) fn flashed(&mut self, now: Time, why: Why) {
         self.state = State::Listening(why);
+        self.flashed_at = now;
         match why {
             Why::Consult => self.timers.set(Timer::NoRecallTone, now + self.manners.recall_tone_wait),
             Why::Back if self.code(why).is_none() => self.prove_caller(now),
@@ -43,9 +44,6 @@ impl Transfer {
     }
 
     pub(super) fn listening(&mut self, now: Time, why: Why, event: &Event) {
-        if matches!(event, Event::Heard(Heard::Speech { .. })) {
-            self.speech = true;
-        }
         let Event::Heard(Heard::Tone { tone, .. }) = event else { return };
         if why != Why::Consult && tone.kind.is_dial_tone() && !self.tone_before_code {
             // the register is ready: no need to wait for the time at which others are
@@ -73,19 +71,16 @@ impl Transfer {
 
     pub(super) fn no_recall_tone(&mut self, now: Time) {
         let ms = self.flash_width().as_millis() as u64;
-        let heard = if self.speech { "no recall tone, speech" } else { "no recall tone" };
-        self.out.tell(Step::new(now, "flash").ms(ms).heard(heard));
+        self.out.tell(Step::new(now, "flash").ms(ms).heard("no recall tone"));
         if self.width_taken.is_none() {
             self.width += 1;
             if self.width < self.manners.flash_widths.len() && !self.aborted {
                 self.settle(now, Why::Consult);
-            } else if self.speech {
-                self.end(Transferred::FlashUnanswered);
             } else {
-                // an exchange that holds without a tone has the caller waiting now
+                // an exchange that holds without a tone, or with a spoken word, has the caller waiting now
                 self.silent_hold = true;
-                self.width = self.manners.flash_widths.len().saturating_sub(1);
-                self.settle(now, Why::Back);
+                self.width = self.manners.flash_widths.len();
+                self.prove_caller(now);
             }
             return;
         }
