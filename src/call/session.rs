@@ -133,7 +133,7 @@ enum Timer {
     ErrandHeard,
 }
 
-const HEARD_AFTER_FLASH: Duration = Duration::from_millis(1500);
+const HEARD_AFTER_FLASH: Duration = Duration::from_millis(3000);
 
 pub struct Call {
     plan: Plan,

@@ -129,7 +129,12 @@ pub struct Recogniser {
     before_dialling: bool,
     /// The burst that is on is as loud as in its beginning.
     level: bool,
+    /// The exchange was asked something (off-hook, a flash, digits): what begins before then is its answer, not music.
+    answer_until: Time,
 }
+
+/// In which an exchange answers.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 impl Recogniser {
     /// `shortest_gap`: what is shorter cannot be heard as a gap.
@@ -143,7 +148,14 @@ impl Recogniser {
                 .collect();
         }
         let most = patterns.iter().map(|p| p.elements.len()).sum::<usize>() * 2;
-        Recogniser { patterns, hypotheses: Vec::with_capacity(most), named: None, before_dialling: false, level: true }
+        Recogniser {
+            patterns,
+            hypotheses: Vec::with_capacity(most),
+            named: None,
+            before_dialling: false,
+            level: true,
+            answer_until: Time::ZERO,
+        }
     }
 
     /// Something is being followed: gaps may be told from bursts by the level of what was heard.
@@ -278,9 +290,10 @@ impl Recogniser {
     }
 
     /// Forgets everything, and says nothing about it.
-    pub fn reset(&mut self) {
+    pub fn reset(&mut self, now: Time) {
         self.hypotheses.clear();
         self.named = None;
+        self.answer_until = now + ANSWERS_WITHIN;
     }
 
     /// Ends what was named when nothing keeps it alive, then looks for a new name.
@@ -365,7 +378,8 @@ impl Recogniser {
         match pattern.elements.get(h.element) {
             Some(element) if element.is_endless() => {
                 let needed = match h.bursts {
-                    0 if !h.after_quiet => STEADY_IN_MUSIC,
+                    0 if !h.after_quiet && h.element_began > self.answer_until => STEADY_IN_MUSIC,
+                    0 if !h.after_quiet => STEADY_UNLEVEL,
                     0 if !self.level => STEADY_UNLEVEL,
                     0 => STEADY,
                     _ => STEADY_AFTER_INTRO,

@@ -120,7 +120,7 @@ impl Ear {
     pub fn reset(&mut self) {
         self.heard += self.filled as u64;
         self.filled = 0;
-        self.recogniser.reset();
+        self.recogniser.reset(self.now());
         self.digits.reset();
         self.single = Single::default();
         self.speech = Speech::new();

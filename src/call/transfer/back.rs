@@ -52,6 +52,7 @@ impl Transfer {
             Event::Heard(Heard::Speech { .. }) if self.silent_hold && now.since(self.flashed_at) < ANNOUNCED => {}
             Event::Heard(Heard::Speech { .. }) => self.caller_back(now, Evidence::Speech),
             Event::ForwardDisconnect { .. } => self.caller_gone(now),
+            Event::Heard(Heard::OtherTone { .. }) if self.silent_hold => self.caller_back(now, Evidence::OtherTone),
             Event::Heard(Heard::OtherTone { .. }) => self.strange_tone = true,
             Event::Heard(Heard::Tone { tone, .. }) if tone.is(ToneKind::CallWaiting) => {}
             Event::Heard(Heard::Tone { tone, .. }) if self.in_doubt && self.back_attempts + 1 >= RELEASED_ATTEMPTS => {

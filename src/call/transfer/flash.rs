@@ -11,6 +11,7 @@ use std::time::Duration;
 impl Transfer {
     pub(super) fn flash(&mut self, _now: Time, why: Why) {
         self.speech = false;
+        self.strange_tone = false;
         self.caller_here = false;
         self.tone_before_code = false;
         self.state = State::Flashing(why);
@@ -44,6 +45,12 @@ impl Transfer {
     }
 
     pub(super) fn listening(&mut self, now: Time, why: Why, event: &Event) {
+        // a steady sound that no exchange makes is somebody's line
+        match event {
+            Event::Heard(Heard::OtherTone { .. }) => self.strange_tone = true,
+            Event::Heard(Heard::OtherToneEnded { .. }) => self.strange_tone = false,
+            _ => {}
+        }
         let Event::Heard(Heard::Tone { tone, .. }) = event else { return };
         if why != Why::Consult && tone.kind.is_dial_tone() && !self.tone_before_code {
             // the register is ready: no need to wait for the time at which others are
@@ -76,6 +83,8 @@ impl Transfer {
             self.width += 1;
             if self.width < self.manners.flash_widths.len() && !self.aborted {
                 self.settle(now, Why::Consult);
+            } else if self.strange_tone {
+                self.end(Transferred::FlashUnanswered);
             } else {
                 // an exchange that holds without a tone, or with a spoken word, has the caller waiting now
                 self.silent_hold = true;
