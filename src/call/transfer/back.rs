@@ -1,6 +1,7 @@
 //! The way back: the caller again, and heard to be there.
 
 use super::super::{Evidence, Step};
+use super::flash::NO_PROGRESS_TONE_HZ;
 use super::{BACK_ATTEMPTS, Goal, NO_TONE, State, Timer, Transfer, Transferred, Why};
 use crate::clock::Time;
 use crate::event::{Event, Heard, ToneKind};
@@ -52,7 +53,9 @@ impl Transfer {
             Event::Heard(Heard::Speech { .. }) if self.silent_hold && now.since(self.flashed_at) < ANNOUNCED => {}
             Event::Heard(Heard::Speech { .. }) => self.caller_back(now, Evidence::Speech),
             Event::ForwardDisconnect { .. } => self.caller_gone(now),
-            Event::Heard(Heard::OtherTone { .. }) if self.silent_hold => self.caller_back(now, Evidence::OtherTone),
+            Event::Heard(Heard::OtherTone { hz, .. }) if self.silent_hold && *hz > NO_PROGRESS_TONE_HZ => {
+                self.caller_back(now, Evidence::OtherTone);
+            }
             Event::Heard(Heard::OtherTone { .. }) => self.strange_tone = true,
             Event::Heard(Heard::Tone { tone, .. }) if tone.is(ToneKind::CallWaiting) => {}
             Event::Heard(Heard::Tone { tone, .. }) if self.in_doubt && self.back_attempts + 1 >= RELEASED_ATTEMPTS => {

@@ -8,6 +8,9 @@ use crate::event::{Action, Event, Heard};
 use crate::number::DialString;
 use std::time::Duration;
 
+/// Progress tones end at 650 Hz with their tolerance (E.180 Supplement 2); information tones sound for a third of a second.
+pub(super) const NO_PROGRESS_TONE_HZ: u16 = 700;
+
 impl Transfer {
     pub(super) fn flash(&mut self, _now: Time, why: Why) {
         self.speech = false;
@@ -45,9 +48,9 @@ impl Transfer {
     }
 
     pub(super) fn listening(&mut self, now: Time, why: Why, event: &Event) {
-        // a steady sound that no exchange makes is somebody's line
+        // a steady sound above all progress tones is somebody's line; a lower one may be a recall tone out of tune
         match event {
-            Event::Heard(Heard::OtherTone { .. }) => self.strange_tone = true,
+            Event::Heard(Heard::OtherTone { hz, .. }) if *hz > NO_PROGRESS_TONE_HZ => self.strange_tone = true,
             Event::Heard(Heard::OtherToneEnded { .. }) => self.strange_tone = false,
             _ => {}
         }
