@@ -308,10 +308,6 @@ impl Transfer {
         }
     }
 
-    pub fn is_joined(&self) -> bool {
-        self.state == State::Joined
-    }
-
     /// The call is to end: no further target is tried, and a caller on hold is taken back first, so that nobody is left
     /// ringing or holding behind our hang-up. False when that needs no time.
     pub fn abort(&mut self, now: Time) -> bool {
@@ -342,7 +338,7 @@ impl Transfer {
         matches!(self.state, State::SendingCode(Why::Complete) | State::CompletionHeard)
     }
 
-    /// What of a user's is on the line is not ours to answer: digits to a second party, or to the exchange.
+    /// Digits are the number of a second party now, and not for whoever is on the line.
     pub fn takes_number(&self) -> bool {
         self.state == State::Held
     }

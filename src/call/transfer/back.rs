@@ -103,7 +103,7 @@ impl Transfer {
         }
         // a register that has taken our digit is as silent as a caller who holds his breath
         self.unproven = evidence == Evidence::NoTone && self.code(Why::Back).is_some();
-        if self.aborted {
+        if self.aborted || (self.plan.goal == Goal::Hold && self.unproven) {
             return self.nobody_took_it(evidence);
         }
         if self.plan.goal == Goal::Hold {

@@ -53,8 +53,9 @@ impl Transfer {
         }
     }
 
-    /// Another tone after the code is the release of our line, or the refusal of the code; silence may be either. Hanging up on a refusal would drop the caller. A flash back harms nobody: who is
-    /// connected no longer hears us, and who is still held is with us again.
+    /// Another tone after the code is the release of our line, or the refusal of the code; silence may be either. Hanging
+    /// up on a refusal would drop the caller. A flash back harms nobody: who is connected no longer hears us, and who is
+    /// still held is with us again.
     pub(super) fn completion_in_doubt(&mut self, now: Time, heard: &str) {
         let target = shown(&self.plan.targets[self.target]);
         self.out.tell(Step::new(now, "complete").target(target).heard(heard.to_string()).result("asking back"));

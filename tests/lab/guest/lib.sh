@@ -74,7 +74,9 @@ json_get() { jq -rs ".[] | $2" "$1"; }
 # spawn NAME COMMAND... - in the background; NAME.out, NAME.err, and its pid in NAME.pid
 spawn() {
 	_name=$1; shift
-	( rm -f $_name.rc; "$@" >$_name.out 2>$_name.err </dev/null & echo $! >$_name.pid; wait $!; echo $? >$_name.rc ) &
+	# here and not in the background: whoever waits for a name's second life must not be answered by its first
+	rm -f $_name.rc $_name.pid $_name.out $_name.err
+	( "$@" >$_name.out 2>$_name.err </dev/null & echo $! >$_name.pid; wait $!; echo $? >$_name.rc ) &
 	wait_for 5 test -s $_name.pid
 }
 pid_of() { cat "$1.pid"; }
