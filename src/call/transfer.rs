@@ -48,6 +48,17 @@ pub struct TransferPlan {
     pub brief: Option<Arc<[i16]>>,
     /// Who gets the caller when no target took him.
     pub voicemail: Option<Target>,
+    /// Where the targets may be called instead, and connected by us.
+    pub second_line: Option<SecondLine>,
+}
+
+/// A line beside the caller's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecondLine {
+    /// Its name in the configuration, or its port.
+    pub name: String,
+    /// At once, and not only where the caller's exchange takes no flash or drops all when we leave.
+    pub always: bool,
 }
 
 /// What the flash is for.
@@ -65,7 +76,15 @@ pub enum Goal {
 impl TransferPlan {
     /// To the first of these who takes the call.
     pub fn to(targets: Vec<Target>, warm: bool, no_answer_after: Duration) -> TransferPlan {
-        TransferPlan { goal: Goal::Transfer, targets, warm, no_answer_after, brief: None, voicemail: None }
+        TransferPlan {
+            goal: Goal::Transfer,
+            targets,
+            warm,
+            no_answer_after,
+            brief: None,
+            voicemail: None,
+            second_line: None,
+        }
     }
 
     pub fn hold() -> TransferPlan {
@@ -107,6 +126,8 @@ pub enum Transferred {
     Retrieved { evidence: Evidence },
     /// All three are together. The machine lives on: our hang-up may drop the other two.
     Joined { target: Option<usize>, evidence: Evidence },
+    /// The target was called on a second line, and we connect the two.
+    Bridged { target: usize, evidence: Evidence, voicemail: bool },
     /// The exchange did not bring the three together; the caller is still on hold. The machine lives on.
     NotJoined { heard: String },
 }
@@ -123,7 +144,8 @@ impl Transferred {
             Transferred::CallerGone => Ending::FarHangUp,
             Transferred::PartyLost => Ending::PartyLost,
             Transferred::Refused => Ending::TransferRefused,
-            Transferred::Voicemail { .. } => Ending::Voicemail,
+            Transferred::Voicemail { .. } | Transferred::Bridged { voicemail: true, .. } => Ending::Voicemail,
+            Transferred::Bridged { .. } => Ending::Bridged,
             Transferred::Joined { .. } => Ending::Joined,
             Transferred::Held { .. } | Transferred::Retrieved { .. } => Ending::Completed,
             Transferred::NotJoined { .. } => Ending::NotJoined,
@@ -306,6 +328,11 @@ impl Transfer {
             State::Dialling | State::Consulting | State::Confirming => by_hand,
             _ => false,
         }
+    }
+
+    /// What is left to be tried another way.
+    pub fn rest(&self) -> (TransferPlan, usize) {
+        (self.plan.clone(), self.target)
     }
 
     /// The call is to end: no further target is tried, and a caller on hold is taken back first, so that nobody is left

@@ -2,6 +2,7 @@
 
 use super::Global;
 use crate::call::Manners;
+use crate::call::transfer::SecondLine;
 use crate::config::{Config, LineConfig};
 use crate::control::lock::{LineLock, TakeError};
 use crate::control::place::Places;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A line that was named, before anything is touched.
+#[derive(Clone)]
 pub struct Named {
     /// As the user calls it: for messages, locks and sockets.
     pub name: String,
@@ -24,8 +26,17 @@ pub struct Named {
 impl Named {
     /// Finds the line that `--line` (or the configuration, or the machine) means.
     pub fn find(global: &Global, config: &Config, given: Option<&str>) -> Result<Named, Error> {
+        Named::find_among(config, given.or(global.line.as_deref()))
+    }
+
+    /// Finds the line that is called so, or the port.
+    pub fn find_called(config: &Config, name: &str) -> Result<Named, Error> {
+        Named::find_among(config, Some(name))
+    }
+
+    fn find_among(config: &Config, given: Option<&str>) -> Result<Named, Error> {
         let facts = facts(config)?;
-        let (name, selector, line) = match given.or(global.line.as_deref()) {
+        let (name, selector, line) = match given {
             Some(text) => match config.lines.get(text) {
                 Some(line) => (text.to_string(), line.port.clone(), Some(line.clone())),
                 None => {
@@ -100,6 +111,24 @@ impl Named {
             }
         }
     }
+}
+
+/// The line over which a transfer may go: the one that was named for it, or the one that the configuration has.
+pub fn second_line(config: &Config, named: &Named, given: Option<&str>) -> Result<Option<SecondLine>, Error> {
+    let configured = named.config.as_ref().and_then(|c| c.second_line.as_deref());
+    let Some(name) = given.or(configured) else { return Ok(None) };
+    let second = Named::find_called(config, name)?;
+    let refuse = |why: &str, next: &str| {
+        let what = format!("{} cannot be the second line of {}", second.name, named.name);
+        Err(Error::new(Exit::Usage, what, why, next))
+    };
+    if second.lock_name().is_some() && second.selector == named.selector {
+        return refuse("it is the same line", "name another FXO port");
+    }
+    if second.is_on_virtual_clock() != named.is_on_virtual_clock() {
+        return refuse("one of them is on the virtual clock", "give both clock=virtual, or neither");
+    }
+    Ok(Some(SecondLine { name: name.to_string(), always: given.is_some() }))
 }
 
 /// The facts: embedded, with the user's own laid over them.

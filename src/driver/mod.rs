@@ -6,6 +6,7 @@
 pub mod dahdi;
 pub mod discover;
 pub mod ports;
+pub mod shifted;
 pub mod sim;
 
 use crate::clock::Time;

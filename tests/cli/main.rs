@@ -1,6 +1,7 @@
 //! The program as its users meet it: whole processes, exit codes, JSON, messages.
 
 mod answer;
+mod bridge;
 mod calls;
 mod calls_journal;
 mod completions;
