@@ -30,7 +30,7 @@ mod leave;
 use super::progress::Progress;
 use super::{Completion, Ending, Evidence, Manners, Outbox, Output, Step, Target};
 use crate::clock::{Time, Timers};
-use crate::event::{Action, Event, ToneKind};
+use crate::event::{Action, Event, Tone, ToneKind};
 use crate::number::DialString;
 use std::sync::Arc;
 use std::time::Duration;
@@ -260,6 +260,12 @@ pub struct Transfer {
     in_doubt: bool,
     /// Flashes brought no recall tone and nobody spoke since: is the caller there, or on a hold that gave no tone?
     silent_hold: bool,
+    /// A flash was answered by what may be a new call's dial tone: we are going back to hear that the caller is there.
+    checking: Option<Tone>,
+    /// The tone after a flash that brought the caller back: this exchange's recall tone.
+    checked: Option<Tone>,
+    /// A register that waits for digits would have sounded the same: what follows is done, and not proven.
+    doubtful: bool,
     /// The user wants it to end: no further target.
     aborted: bool,
     progress: Option<Progress>,
@@ -301,6 +307,9 @@ impl Transfer {
             unproven: false,
             in_doubt: false,
             silent_hold: false,
+            checking: None,
+            checked: None,
+            doubtful: false,
             aborted: false,
             progress: None,
             out: Outbox::default(),
@@ -429,7 +438,10 @@ impl Transfer {
                 (Timer::Confirmed, State::Confirming) => self.confirmed(now),
                 (Timer::Confirmed, State::Joining) => self.join_heard(now),
                 (Timer::NoKey, State::AwaitingKey) => self.no_key(now),
-                (Timer::Confirmed, State::CompletionHeard) => self.completion_in_doubt(now, "nothing"),
+                (Timer::Confirmed, State::CompletionHeard) => {
+                    self.doubtful = true;
+                    self.completion_in_doubt(now, "nothing");
+                }
                 (Timer::NoToneHeard, State::ProvingCaller) if self.silent_hold => self.nobody_speaks(now),
                 (Timer::NoToneHeard, State::ProvingCaller) => {
                     let evidence = if self.strange_tone { Evidence::OtherTone } else { Evidence::NoTone };

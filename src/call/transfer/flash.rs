@@ -4,7 +4,7 @@ use super::super::{Completion, Step};
 use super::{CODE_DELAY, Goal, RECEIVER_READY, SETTLE_BETWEEN_FLASHES, State, Timer, Transfer, Transferred};
 use super::{UNANSWERED_MAX, Why};
 use crate::clock::Time;
-use crate::event::{Action, Event, Heard};
+use crate::event::{Action, Event, Heard, Tone, ToneKind};
 use crate::number::DialString;
 use std::time::Duration;
 
@@ -66,7 +66,15 @@ impl Transfer {
             self.unanswered = 0;
             self.timers.stop_all();
             let ms = self.flash_width().as_millis() as u64;
-            self.out.tell(Step::new(now, "flash").ms(ms).heard(tone.to_string()));
+            let step = Step::new(now, "flash").ms(ms).heard(tone.to_string());
+            if self.may_be_a_new_call(*tone) {
+                // whoever answers now would be taken for the target of a transfer, and later for the caller
+                self.out.tell(step.result("asking back"));
+                self.checking = Some(*tone);
+                self.back_attempts = 0;
+                return self.settle(now, Why::Back);
+            }
+            self.out.tell(step);
             if self.aborted {
                 return self.go_back(now);
             }
@@ -77,6 +85,14 @@ impl Transfer {
                 self.timers.set(Timer::SendDigits, now + RECEIVER_READY);
             }
         }
+    }
+
+    /// An exchange that takes our flash for a hang-up gives dial tone, too: the caller is gone, and what we dial is a call
+    /// of its own. Where the recall tone does not tell it apart, only the caller's voice does. Not asked where the user has
+    /// given this line's flash width, nor where the user decides what comes next.
+    fn may_be_a_new_call(&self, tone: Tone) -> bool {
+        let known = self.manners.flash_is_known || self.checked == Some(tone);
+        tone.is(ToneKind::Dial) && !known && self.plan.goal != Goal::Hold && !self.aborted
     }
 
     pub(super) fn no_recall_tone(&mut self, now: Time) {

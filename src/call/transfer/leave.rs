@@ -89,6 +89,10 @@ impl Transfer {
                 let watched = self.manners.recall_ring_watch.as_secs_f64();
                 let proof = vec![format!("no recall ringing in {watched} s"), format!("{tone} tone on our line")];
                 let target = self.target;
+                if self.doubtful {
+                    // our line is free; whether the two are together, or both were dropped before, nobody has heard
+                    return self.end(Transferred::Unproven { target });
+                }
                 self.end(match self.at_voicemail() {
                     true => Transferred::Voicemail { proof },
                     false => Transferred::Completed { target, proof },
