@@ -236,6 +236,11 @@ impl<'a> Owner<'a> {
                 }
                 let now = self.port.now();
                 self.line.hear(now, &heard);
+                if self.line.wants_voltage(now)
+                    && let Some(millivolts) = self.port.line_millivolts()
+                {
+                    self.line.measured(now, millivolts);
+                }
                 self.line.speak(now, &mut sent);
                 if let Some(second) = self.second.as_mut().filter(|s| s.connected) {
                     push(&mut second.from_us, &heard);

@@ -31,6 +31,7 @@ use super::progress::Progress;
 use super::{Completion, Ending, Evidence, Manners, Outbox, Output, Step, Target};
 use crate::clock::{Time, Timers};
 use crate::event::{Action, Event, Tone, ToneKind};
+use crate::line;
 use crate::number::DialString;
 use std::sync::Arc;
 use std::time::Duration;
@@ -266,6 +267,8 @@ pub struct Transfer {
     checked: Option<Tone>,
     /// A register that waits for digits would have sounded the same: what follows is done, and not proven.
     doubtful: bool,
+    /// Another telephone on the pair kept the loop closed during our flash: what the line said.
+    loop_held: Option<String>,
     /// The user wants it to end: no further target.
     aborted: bool,
     progress: Option<Progress>,
@@ -310,6 +313,7 @@ impl Transfer {
             checking: None,
             checked: None,
             doubtful: false,
+            loop_held: None,
             aborted: false,
             progress: None,
             out: Outbox::default(),
@@ -396,6 +400,9 @@ impl Transfer {
         }
         match self.state {
             State::Flashing(why) if *event == Event::FlashDone => self.flashed(now, why),
+            State::Flashing(_) if matches!(event, Event::LoopHeld { .. }) => {
+                self.loop_held = Some(line::describe(event));
+            }
             State::Listening(why) => self.listening(now, why, event),
             State::Dialling if *event == Event::DialDone => {
                 self.progress = Some(Progress::new(now, self.plan.no_answer_after, self.manners.slowest_refusal));

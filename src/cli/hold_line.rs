@@ -1,7 +1,7 @@
 //! Holding a line for the length of a call: lock, port, socket, signals, recording; in the foreground, or detached.
 
 use super::Global;
-use super::open::Named;
+use super::open::{Named, free_of_other_telephones};
 use crate::call::transfer::TransferPlan;
 use crate::call::{Begin, Plan, Request, Stage, Step, Target};
 use crate::clock::Time;
@@ -58,8 +58,11 @@ pub fn run(global: &Global, config: Config, named: Named, wish: Wish) -> Result<
     }
     catch_signals();
     let style = global.style();
-    let (port, lock) = named.open(global, wish.command)?;
+    let (mut port, lock) = named.open(global, wish.command)?;
     faces_an_exchange(&*port, &named, wish.command)?;
+    if matches!(wish.plan.begin, Begin::Dial(_)) {
+        free_of_other_telephones(&mut *port, &named.name, global.wait)?;
+    }
     let line = Line::new(port.kind(), port.capabilities(), named.country.clone(), port.now());
     let (events, _) = tokio::sync::broadcast::channel(1024);
     let mut witness = Live {
@@ -122,8 +125,10 @@ fn faces_an_exchange(port: &dyn Port, named: &Named, command: &str) -> Result<()
 /// A line beside the one that the call is on. It is not waited for: the caller listens.
 fn open_second(config: &Config, name: &str, command: &str, now: Time) -> Result<SecondLine, Error> {
     let named = Named::find_called(config, name)?;
-    let (port, lock) = named.open(&Global { wait: None, ..Global::default() }, &format!("{command} (second line)"))?;
+    let (mut port, lock) =
+        named.open(&Global { wait: None, ..Global::default() }, &format!("{command} (second line)"))?;
     faces_an_exchange(&*port, &named, command)?;
+    free_of_other_telephones(&mut *port, &named.name, None)?;
     let line = Line::new(port.kind(), port.capabilities(), named.country.clone(), now);
     Ok(SecondLine { manners: named.manners(), name: named.name, port, line, lock })
 }

@@ -62,6 +62,10 @@ impl Port for Shifted {
         self.port.write(frame)
     }
 
+    fn line_millivolts(&mut self) -> Option<i32> {
+        self.port.line_millivolts()
+    }
+
     fn take_trace(&mut self) -> Vec<Record> {
         let mut trace = self.port.take_trace();
         for record in &mut trace {

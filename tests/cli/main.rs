@@ -9,6 +9,7 @@ mod dial;
 mod errors;
 mod examples;
 mod owner;
+mod parallel;
 
 use serde_json::Value;
 use std::path::Path;

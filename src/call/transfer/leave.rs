@@ -4,6 +4,7 @@ use super::super::{Completion, Evidence, Step, shown};
 use super::{RECEIVER_READY, SETTLE, State, Timer, Transfer, Transferred, Why};
 use crate::clock::Time;
 use crate::event::{Action, Event, Heard};
+use crate::line;
 use std::time::Duration;
 
 impl Transfer {
@@ -97,6 +98,12 @@ impl Transfer {
                     true => Transferred::Voicemail { proof },
                     false => Transferred::Completed { target, proof },
                 });
+            }
+            Event::OtherTelephoneLifted { .. } if self.state == State::Watching => {
+                // it is in our call, or in one of its own: whoever we would hear now proves nothing
+                let target = self.target;
+                self.out.tell(Step::new(now, "check-line").heard(line::describe(event)).result("unproven"));
+                self.end(Transferred::Unproven { target });
             }
             Event::Heard(Heard::Speech { .. }) if self.state == State::CheckingIdle => {
                 // we lifted into a call: the exchange never let go of us, or rang us back this very moment
