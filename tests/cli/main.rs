@@ -83,4 +83,4 @@ impl Run {
     }
 }
 
-pub const COUNTRIES: [&str; 4] = ["us", "gb", "de", "se"];
+pub const COUNTRIES: [&str; 10] = ["us", "gb", "de", "se", "tr", "cn", "no", "cz", "fr", "au"];
