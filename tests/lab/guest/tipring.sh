@@ -35,3 +35,20 @@ on_hook_after() {
 }
 # stays_on_hook LINE - check that it is on-hook now
 stays_on_hook() { check_eq "line $1 is left" "$(wire_is "$1" fxo)" onhook; }
+
+# transfer_in COUNTRY - a call on line 1 is moved warm past a busy target, with that country's exchange and facts; leaves answer.out
+transfer_in() {
+	note "in $1"
+	sed -i "s/^country.*/country = \"$1\"/" us.toml
+	wire_clear
+	spawn answer tipring --line dahdi/5 --json answer --transfer-to busy,answers --warm
+	sleep 1
+	own_exchange "$1" incoming 1
+	exit_of answer 120 0
+	json_has answer.out '.transfer.target == "answers"'
+	json_has answer.out '[.steps[] | select(.step == "dial") | .heard] | contains(["busy"])'
+	json_has answer.out '[.steps[] | select(.result == "caller is back")] | length >= 1'
+	stays_on_hook 1
+	exchange_down
+	sleep 3
+}
