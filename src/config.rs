@@ -15,7 +15,7 @@ use crate::call::{Completion, Manners, Target};
 use crate::driver::Selector;
 use crate::error::{Error, Exit, printable};
 use crate::event::DialMethod;
-use crate::number::{DialString, NumberError};
+use crate::number::{DialString, NumberError, Plus};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -185,7 +185,7 @@ impl Config {
     pub fn parse(text: &str, name: &str) -> Result<Config, Error> {
         let file: File = toml::from_str(text).map_err(|e| {
             let span = e.span().unwrap_or(0..0);
-            let message = e.message().lines().next().unwrap_or("not understood").to_string();
+            let message = in_the_users_words(e.message().lines().next().unwrap_or("not understood"));
             complain(text, name, &[Mistake { span, label: message.clone(), message }])
         })?;
         let mut mistakes = Vec::new();
@@ -209,8 +209,8 @@ impl Config {
         }
     }
 
-    /// Somebody to reach: a name from `[contacts]`, or a number. `international_prefix` stands in for a `+`.
-    pub fn target(&self, text: &str, international_prefix: Option<&str>) -> Result<Target, Error> {
+    /// Somebody to reach: a name from `[contacts]`, or a number.
+    pub fn target(&self, text: &str, plus: Plus<'_>) -> Result<Target, Error> {
         if let Some(number) = self.contacts.get(text) {
             return Ok(Target { name: Some(text.to_string()), number: number.clone() });
         }
@@ -220,7 +220,7 @@ impl Config {
                 && !text.chars().any(|c| c.is_ascii_digit() || "*#".contains(c)));
         let parsed = match letters {
             true => Err(NumberError::NoSuchName),
-            false => DialString::parse(text, international_prefix),
+            false => DialString::parse(text, plus),
         };
         match parsed {
             Ok(number) => Ok(Target { name: None, number }),
@@ -443,6 +443,16 @@ fn parse_completion(text: &Spanned<String>, mistakes: &mut Vec<Mistake>) -> Opti
     }
 }
 
+/// The parser of TOML names our types and its own.
+pub fn in_the_users_words(message: &str) -> String {
+    let mut words = message.replace("invalid type: ", "").replace("expected a sequence", "expected a list");
+    words = words.replace("expected a map", "expected a table");
+    if let Some((before, after)) = words.split_once("expected struct ") {
+        words = format!("{before}expected a table{}", after.trim_start_matches(char::is_alphanumeric));
+    }
+    words
+}
+
 /// One place in a file, drawn as compilers do.
 pub fn show_place(text: &str, name: &str, span: Range<usize>, message: &str) -> String {
     draw(text, name, &Mistake { span, message: message.into(), label: message.into() })
@@ -501,8 +511,8 @@ mod tests {
         .unwrap();
         assert_eq!(c.lines["office"].port, Selector::Dahdi(3));
         assert_eq!(c.lines["office"].flash, [Duration::from_millis(600)]);
-        assert_eq!(c.target("alice", None).unwrap().number.reveal(), "5550100");
-        assert_eq!(c.target("5550199", None).unwrap().name, None);
+        assert_eq!(c.target("alice", Plus::default()).unwrap().number.reveal(), "5550100");
+        assert_eq!(c.target("5550199", Plus::default()).unwrap().name, None);
     }
 
     #[test]
@@ -526,7 +536,7 @@ mod tests {
     #[test]
     fn a_name_that_is_no_contact_and_no_number_is_refused_with_the_names_there_are() {
         let c = Config::parse("[contacts]\nalice = \"5550100\"\n", "t").unwrap();
-        let e = c.target("bob", None).unwrap_err();
+        let e = c.target("bob", Plus::default()).unwrap_err();
         assert_eq!(e.exit, Exit::Usage);
         assert!(e.next.contains("alice"), "{e}");
     }

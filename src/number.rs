@@ -86,6 +86,29 @@ pub enum NumberError {
     NoInternationalPrefix,
 }
 
+/// What is dialled for a `+` on one line: it is not dialled itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Plus<'a> {
+    /// `011`, `00`.
+    pub international_prefix: Option<&'a str>,
+    /// The line's own country code (E.164), and what goes in its place at home: `1` and `1`, `44` and `0`, `39` and nothing.
+    pub home: Option<(&'a str, &'a str)>,
+}
+
+impl Plus<'_> {
+    fn dialled(self, steps: &[DialStep]) -> Result<Vec<DialStep>, NumberError> {
+        let digits = |text: &str| text.chars().filter_map(Digit::new).map(DialStep::Digit).collect::<Vec<_>>();
+        let home = self.home.and_then(|(code, prefix)| Some((steps.strip_prefix(&digits(code)[..])?, prefix)));
+        let (rest, prefix) = match home {
+            Some((rest, prefix)) if !rest.is_empty() => (rest, prefix),
+            _ => (steps, self.international_prefix.ok_or(NumberError::NoInternationalPrefix)?),
+        };
+        let mut all = digits(prefix);
+        all.extend_from_slice(rest);
+        Ok(all)
+    }
+}
+
 impl DialString {
     /// DAHDI's dial string holds 255 characters; no number plan needs more than this.
     pub const MAX: usize = 64;
@@ -112,22 +135,19 @@ impl DialString {
             .collect()
     }
 
-    /// Parses what people write. `+` becomes `international_prefix` (`011`, `00`) when one is given.
-    pub fn parse(text: &str, international_prefix: Option<&str>) -> Result<DialString, NumberError> {
+    /// Parses what people write.
+    pub fn parse(text: &str, plus: Plus<'_>) -> Result<DialString, NumberError> {
         if text.trim().trim_start_matches('+').trim().is_empty() {
             return Err(NumberError::Empty);
         }
-        let mut steps = Vec::new();
+        let (mut steps, mut is_international) = (Vec::new(), false);
         for (i, c) in text.trim().chars().enumerate() {
             match c {
                 // people write numbers with these; nothing is dialled for them
                 ' ' | '-' | '.' | '/' | '(' | ')' => {}
                 ',' => steps.push(DialStep::Pause),
-                '+' if !steps.is_empty() => return Err(NumberError::PlusInside),
-                '+' => {
-                    let prefix = international_prefix.ok_or(NumberError::NoInternationalPrefix)?;
-                    steps.extend(prefix.chars().filter_map(Digit::new).map(DialStep::Digit));
-                }
+                '+' if !steps.is_empty() || is_international => return Err(NumberError::PlusInside),
+                '+' => is_international = true,
                 c => match Digit::new(c) {
                     Some(d) => steps.push(DialStep::Digit(d)),
                     None => {
@@ -143,6 +163,12 @@ impl DialString {
         if !steps.iter().any(|s| matches!(s, DialStep::Digit(_))) {
             return Err(NumberError::Empty);
         }
+        if is_international {
+            steps = plus.dialled(&steps)?;
+            if steps.len() > DialString::MAX {
+                return Err(NumberError::TooLong(steps.len()));
+            }
+        }
         Ok(DialString(steps))
     }
 }
@@ -150,7 +176,7 @@ impl DialString {
 impl FromStr for DialString {
     type Err = NumberError;
     fn from_str(s: &str) -> Result<Self, NumberError> {
-        DialString::parse(s, None)
+        DialString::parse(s, Plus::default())
     }
 }
 
@@ -232,10 +258,21 @@ mod tests {
     }
 
     #[test]
-    fn a_plus_is_dialled_as_the_international_prefix() {
-        assert_eq!(DialString::parse("+46 8 123", Some("00")).unwrap().reveal(), "00468123");
-        assert_eq!(DialString::parse("+46", None), Err(NumberError::NoInternationalPrefix));
-        assert_eq!(DialString::parse("0+46", Some("00")), Err(NumberError::PlusInside));
+    fn a_plus_is_dialled_as_the_international_prefix_and_as_the_national_one_at_home() {
+        const ABROAD: Plus<'_> = Plus { international_prefix: Some("00"), home: None };
+        let us = Plus { international_prefix: Some("011"), home: Some(("1", "1")) };
+        let it = Plus { international_prefix: Some("00"), home: Some(("39", "")) };
+        let gb = Plus { home: Some(("44", "0")), ..it };
+        let dialled = |text: &str, plus| DialString::parse(text, plus).unwrap().reveal();
+        assert_eq!(dialled("+1 (212) 555-0100", us), "12125550100");
+        assert_eq!(dialled("+44 20 7946 0000", us), "011442079460000");
+        assert_eq!(dialled("+44 20 7946 0000", gb), "02079460000");
+        assert_eq!(dialled("+39 06 1234", it), "061234");
+        assert_eq!(dialled("+390", it), "0");
+        assert_eq!(dialled("+39", it), "0039", "a country code alone is no number at home");
+        assert_eq!(DialString::parse("+46 8 123", ABROAD).unwrap().reveal(), "00468123");
+        assert_eq!(DialString::parse("+46", Plus::default()), Err(NumberError::NoInternationalPrefix));
+        assert_eq!(DialString::parse("0+46", ABROAD), Err(NumberError::PlusInside));
     }
 
     #[test]

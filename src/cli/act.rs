@@ -109,10 +109,10 @@ impl Transfer {
     pub fn run(self, global: &Global) -> Result<Exit, Error> {
         let config = global.load_config()?;
         let named = Named::find(global, &config, None)?;
-        let prefix = named.country.dialling.international_prefix.as_deref();
+        let plus = named.country.dialling.plus();
         let mut targets = Vec::new();
         for text in &self.targets {
-            let target = config.target(text, prefix)?;
+            let target = config.target(text, plus)?;
             targets.push(TargetAsk { name: target.name.clone(), number: target.number.reveal() });
         }
         let rings = self.no_answer_after * u32::try_from(targets.len()).unwrap_or(1);
@@ -127,7 +127,7 @@ impl Transfer {
             warm: self.warm,
             no_answer_after_ms: Some(self.no_answer_after.as_millis() as u64),
             on_fail: self.on_fail.on_fail(),
-            voicemail: self.on_fail.voicemail(&config, prefix)?.map(as_ask),
+            voicemail: self.on_fail.voicemail(&config, plus)?.map(as_ask),
             brief: brief.as_deref().map(pack_brief),
             second_line: self.second_line.clone(),
         };
@@ -158,8 +158,8 @@ impl Conference {
     pub fn run(self, global: &Global) -> Result<Exit, Error> {
         let config = global.load_config()?;
         let named = Named::find(global, &config, None)?;
-        let prefix = named.country.dialling.international_prefix.as_deref();
-        let target = self.target.as_deref().map(|t| config.target(t, prefix)).transpose()?;
+        let plus = named.country.dialling.plus();
+        let target = self.target.as_deref().map(|t| config.target(t, plus)).transpose()?;
         let ask = Ask::Conference {
             target: target.map(|t| TargetAsk { name: t.name.clone(), number: t.number.reveal() }),
             no_answer_after_ms: Some(self.no_answer_after.as_millis() as u64),

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::control::request::OnFail;
 use crate::duration;
 use crate::error::{Error, Exit};
+use crate::number::Plus;
 use clap::Args;
 use std::fmt;
 use std::str::FromStr;
@@ -114,9 +115,9 @@ impl FailPolicy {
         }
     }
 
-    pub fn voicemail(&self, config: &Config, prefix: Option<&str>) -> Result<Option<Target>, Error> {
+    pub fn voicemail(&self, config: &Config, plus: Plus<'_>) -> Result<Option<Target>, Error> {
         match self {
-            FailPolicy::Voicemail(number) => config.target(number, prefix).map(Some),
+            FailPolicy::Voicemail(number) => config.target(number, plus).map(Some),
             FailPolicy::Return | FailPolicy::Hangup => Ok(None),
         }
     }
@@ -127,11 +128,11 @@ impl Moving {
         if self.transfer_to.is_empty() {
             return Ok(None);
         }
-        let prefix = named.country.dialling.international_prefix.as_deref();
-        let targets = self.transfer_to.iter().map(|t| config.target(t, prefix)).collect::<Result<_, _>>()?;
+        let plus = named.country.dialling.plus();
+        let targets = self.transfer_to.iter().map(|t| config.target(t, plus)).collect::<Result<_, _>>()?;
         let no_answer_after = self.target_no_answer_after.unwrap_or(NO_ANSWER_AFTER);
         let mut plan = TransferPlan::to(targets, self.warm, no_answer_after);
-        plan.voicemail = self.on_fail.voicemail(config, prefix)?;
+        plan.voicemail = self.on_fail.voicemail(config, plus)?;
         plan.brief = self.brief.as_deref().map(|b| speech::text_or_file(config, b)).transpose()?;
         plan.second_line = open::second_line(config, named, self.second_line.as_deref())?;
         Ok(Some(plan))

@@ -80,7 +80,7 @@ impl Dial {
     pub fn run(self, global: &Global) -> Result<Exit, Error> {
         let config = global.load_config()?;
         let named = Named::find(global, &config, None)?;
-        let target = config.target(&self.number, named.country.dialling.international_prefix.as_deref())?;
+        let target = config.target(&self.number, named.country.dialling.plus())?;
         let talk = self.talk.plan(&config, Some(duration_default::HOLD))?;
         let transfer = self.moving.plan(&config, &named)?;
         let plan = Plan {

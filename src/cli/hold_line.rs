@@ -135,11 +135,10 @@ fn open_second(config: &Config, name: &str, command: &str, now: Time) -> Result<
 
 /// Requests of other processes, with our contacts and our country's prefix.
 fn resolver(config: Config, line: Named) -> crate::owner::Resolve {
-    let prefix = line.country.dialling.international_prefix.clone();
     let wait = |ms: &Option<u64>| ms.map_or(super::answer::NO_ANSWER_AFTER, Duration::from_millis);
     Box::new(move |ask| {
         let resolve = |t: &TargetAsk| {
-            let mut target: Target = config.target(&t.number, prefix.as_deref())?;
+            let mut target: Target = config.target(&t.number, line.country.dialling.plus())?;
             target.name = t.name.clone().or(target.name);
             Ok::<Target, Error>(target)
         };

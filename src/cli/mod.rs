@@ -14,12 +14,14 @@ pub mod open;
 pub mod render;
 pub mod shell;
 pub mod speech;
+mod usage;
 pub mod watch;
 
 use crate::config::Config;
 use crate::duration;
 use crate::error::{Error, Exit};
 use crate::output::Style;
+use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -124,9 +126,14 @@ pub enum Command {
 pub fn main() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
+        Err(e) if e.use_stderr() && e.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            return crate::output::report_error(
+                usage::style(std::env::args_os()),
+                &usage::error(&e, std::env::args_os()),
+            );
+        }
         Err(e) => {
-            let printed = e.print();
-            return match printed {
+            return match e.print() {
                 _ if e.use_stderr() => Exit::Usage,
                 Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Exit::Failed,
                 _ => Exit::Done,

@@ -1,5 +1,6 @@
 //! Reports as JSON documents and as lines for people.
 
+use crate::call::release::Ending;
 use crate::call::{Step, describe_caller};
 use crate::event::CallerId;
 use crate::owner::CallReport;
@@ -54,7 +55,9 @@ pub fn lines(line: &str, report: &CallReport) -> Vec<String> {
     if let Some(transfer) = &report.transfer {
         let target = transfer.target.as_deref().map(|t| format!(" to {t}")).unwrap_or_default();
         let proof = if transfer.proof.is_empty() { String::new() } else { format!(": {}", transfer.proof.join(", ")) };
-        lines.push(format!("{line}: {}{target}{proof}", transfer.result));
+        // who was back with us is not any more: this is said when the call is over
+        let over = if report.ending == Ending::TransferFailed { "; the call is over" } else { "" };
+        lines.push(format!("{line}: {}{target}{proof}{over}", transfer.result));
     } else {
         lines.push(format!("{line}: {}", report.ending));
     }

@@ -28,6 +28,13 @@ pub fn ask(places: &Places, line: &str, ask: &Ask, within: Duration) -> Result<A
     ask.check()?;
     let request = request(line, ask)?;
     runtime(line)?.block_on(async {
+        // what is asked may take minutes; whether anybody is there is known at once
+        let present = async {
+            let look = Request::get("/v1/call").header("host", "tipring").body(Full::default());
+            let look = look.map_err(|e| cannot_ask(line, &e.to_string()))?;
+            send(places, line, look).await.map(|_| ())
+        };
+        timeout(BEGIN.min(within), present).await.unwrap_or_else(|_| Err(silent(places, line, BEGIN.min(within))))?;
         let answer = async {
             let (_, response) = send(places, line, request).await?;
             let body = Limited::new(response.into_body(), ANSWER_MAX).collect().await.map_err(|_| left(line))?;
@@ -204,6 +211,16 @@ fn cannot_ask(line: &str, why: &str) -> Error {
 fn no_answer(line: &str, within: Duration) -> Error {
     let why = format!("it said nothing for {} s", within.as_secs_f32());
     let next = "wait longer with --timeout; what was asked may still be done";
+    Error::new(Exit::StillBusy, format!("no answer from the owner of {line}"), why, next)
+}
+
+fn silent(places: &Places, line: &str, within: Duration) -> Error {
+    let pid =
+        holder(places, line).map_or("PID".to_string(), |held| held.pid.map_or("PID".into(), |pid| pid.to_string()));
+    let why = format!("it has said nothing for {} s: stopped, or on a machine that stands still", within.as_secs_f32());
+    let next = format!(
+        "let it go on with `kill -CONT {pid}`, or end it with `kill -KILL {pid}`: the line is on-hook within a second"
+    );
     Error::new(Exit::StillBusy, format!("no answer from the owner of {line}"), why, next)
 }
 

@@ -3,7 +3,7 @@
 use crate::call::Step;
 use crate::dsp::g711::Law;
 use crate::error::{Error, Exit, printable};
-use crate::number::DialString;
+use crate::number::{DialString, Plus};
 use crate::record::Record;
 use base64::Engine;
 use serde::{Deserialize, Serialize};
@@ -267,7 +267,9 @@ const NO_ANSWER_MS_MAX: u64 = 3_600_000;
 
 fn dialable(number: &str) -> Result<(), String> {
     // what `+` stands for only the owner knows: here any prefix will do
-    DialString::parse(number, Some("00")).map(|_| ()).map_err(|e| e.to_string())
+    DialString::parse(number, Plus { international_prefix: Some("00"), home: None })
+        .map(|_| ())
+        .map_err(|e| e.to_string())
 }
 
 impl From<Error> for Answer {

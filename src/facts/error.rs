@@ -52,6 +52,6 @@ impl Fault {
 
 impl From<toml::de::Error> for Fault {
     fn from(e: toml::de::Error) -> Fault {
-        Fault::new(e.span().unwrap_or(0..0), e.message())
+        Fault::new(e.span().unwrap_or(0..0), crate::config::in_the_users_words(e.message()))
     }
 }

@@ -157,6 +157,8 @@ impl Records {
         if let Some(mut dialling) = user.dialling {
             if let Some(before) = self.dialling.take() {
                 dialling.international_prefix = dialling.international_prefix.or(before.international_prefix);
+                dialling.country_code = dialling.country_code.or(before.country_code);
+                dialling.national_prefix = dialling.national_prefix.or(before.national_prefix);
                 dialling.emergency.extend(before.emergency);
                 let mut seen = Vec::new();
                 dialling.emergency.retain(|n| {

@@ -15,6 +15,7 @@ pub use error::FactsError;
 pub use load::Facts;
 
 use crate::event::{CallerIdFormat, ToneKind};
+use crate::number::Plus;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -152,9 +153,20 @@ pub enum CallerIdTiming {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dialling {
-    /// Dialled in place of a `+`.
+    /// Dialled in place of a `+`, to other countries.
     pub international_prefix: Option<String>,
+    /// E.164's, without the `+`.
+    pub country_code: Option<String>,
+    /// Dialled in place of `+` and the country code at home; empty where national numbers are dialled as they are.
+    pub national_prefix: Option<String>,
     /// Emergency numbers: they pass every restriction, and are never dialled by a test.
     pub emergency: Vec<String>,
     pub provenance: Provenance,
+}
+
+impl Dialling {
+    pub fn plus(&self) -> Plus<'_> {
+        let home = self.country_code.as_deref().zip(self.national_prefix.as_deref());
+        Plus { international_prefix: self.international_prefix.as_deref(), home }
+    }
 }

@@ -116,6 +116,8 @@ struct RawCallerId {
 #[serde(deny_unknown_fields)]
 struct RawDialling {
     international_prefix: Option<Spanned<String>>,
+    country_code: Option<Spanned<String>>,
+    national_prefix: Option<Spanned<String>>,
     #[serde(default)]
     emergency: Vec<Spanned<String>>,
     source: Option<String>,
@@ -290,14 +292,18 @@ impl Reader<'_> {
     fn dialling(&self, raw: Spanned<RawDialling>) -> Result<Dialling, Fault> {
         let span = raw.span();
         let raw = raw.into_inner();
-        for number in raw.emergency.iter().chain(&raw.international_prefix) {
+        let prefixes = raw.international_prefix.iter().chain(&raw.country_code).chain(&raw.national_prefix);
+        for number in raw.emergency.iter().chain(prefixes) {
             let text = number.as_ref();
-            if text.is_empty() || text.len() > 16 || !text.bytes().all(|b| b.is_ascii_digit()) {
+            let may_be_empty = raw.national_prefix.as_ref().is_some_and(|n| std::ptr::eq(n, number));
+            if text.is_empty() && !may_be_empty || text.len() > 16 || !text.bytes().all(|b| b.is_ascii_digit()) {
                 return Err(Fault::new(number.span(), format!("`{}` is not 1 to 16 digits", text.escape_debug())));
             }
         }
         Ok(Dialling {
             international_prefix: raw.international_prefix.map(Spanned::into_inner),
+            country_code: raw.country_code.map(Spanned::into_inner),
+            national_prefix: raw.national_prefix.map(Spanned::into_inner),
             emergency: raw.emergency.into_iter().map(Spanned::into_inner).collect(),
             provenance: self.provenance(raw.source, raw.confidence, span)?,
         })

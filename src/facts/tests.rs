@@ -218,6 +218,10 @@ fn known_values_are_as_known() {
     }
     assert_eq!(country("us").dialling.international_prefix.as_deref(), Some("011"));
     assert_eq!(country("au").dialling.international_prefix.as_deref(), Some("0011"));
+    assert_eq!(country("us").dialling.plus().home, Some(("1", "1")));
+    assert_eq!(country("es").dialling.plus().home, Some(("34", "")));
+    // the country code is known, and which carrier goes before a long-distance number is not
+    assert_eq!(country("br").dialling.plus().home, None);
 }
 
 #[test]

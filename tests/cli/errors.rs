@@ -165,3 +165,16 @@ fn doctor_says_what_is_wrong_in_words_and_as_a_document() {
     let run = crate::Run::of(command.output().unwrap()).exits(1);
     assert!(run.stdout.lines().any(|l| l.starts_with("fail  ")) && run.stdout.contains("help:"), "{}", run.all());
 }
+
+#[test]
+fn a_command_line_that_is_not_understood_is_one_error_too() {
+    let t = Tipring::start();
+    one_error(t.run(&["dial"]), 2, &["<NUMBER>", "usage: tipring dial", "tipring dial --help"]);
+    one_error(t.run(&["dail", "5550100"]), 2, &["'dail'", "a similar subcommand exists: 'dial'"]);
+    one_error(t.run(&["answer", "--within", "5q"]), 2, &["not a duration", "tipring answer --help"]);
+    let hostile = t.run(&["dial", "5550100", "--\u{1b}[31m\n\nUsage: x\n\n"]);
+    assert!(!hostile.stderr.contains('\u{1b}'), "{}", hostile.all());
+    one_error(hostile, 2, &["unexpected argument"]);
+    let json = t.run(&["--json", "dial"]).exits(2).json();
+    assert_eq!((json["schema"].as_str(), json["exit"].as_i64()), (Some("tipring.error/1"), Some(2)));
+}

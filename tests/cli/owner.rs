@@ -169,6 +169,20 @@ fn a_closed_pipe_ends_the_call() {
 }
 
 #[test]
+fn an_owner_that_is_stopped_is_told_at_once_and_named() {
+    let t = Tipring::start();
+    let owner = Owner::answering(&t);
+    let pid = owner.child.id();
+    let signal = |signal| nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid as i32), signal).unwrap();
+    signal(nix::sys::signal::Signal::SIGSTOP);
+    let run = t.run(&["--line", LINE, "--timeout", "200ms", "hangup"]).exits(75);
+    assert!(run.stderr.contains(&format!("kill -CONT {pid}")), "{}", run.all());
+    signal(nix::sys::signal::Signal::SIGCONT);
+    t.run(&["--line", LINE, "hangup"]).exits(0);
+    owner.ends().exits(0);
+}
+
+#[test]
 fn a_detached_owner_outlives_its_command() {
     let t = Tipring::start();
     let run = t.run(&["--json", "--line", LINE, "answer", "--detach"]).exits(0);
