@@ -152,6 +152,16 @@ fn page(command: &clap::Command, examples: &[(&str, &str)]) -> String {
             more.text([roman(*what)]);
         }
     }
+    if command.get_name() == "tipring" {
+        for (section, entries) in [("VALUES", VALUES), ("ENVIRONMENT", ENVIRONMENT), ("FILES", FILES)] {
+            more.control("SH", [section]);
+            for (name, what) in entries {
+                more.control("TP", []);
+                more.text([bold(*name)]);
+                more.text([roman(*what)]);
+            }
+        }
+    }
     more.control("SH", ["EXIT STATUS"]);
     for exit in Exit::ALL.into_iter().filter(|e| !e.is_reserved()) {
         more.control("TP", []);
@@ -187,6 +197,44 @@ const PORTS: &[(&str, &str)] = &[
          see tipring-scenario(5)), clock=virtual (as fast as the machine can) or clock=real, speed=N (N times real time). \
          Quote it for the shell.",
     ),
+];
+
+/// How arguments are written.
+const VALUES: &[(&str, &str)] = &[
+    ("DUR", "A duration: 500ms, 20s, 2m, 1h, 1m30s; a bare number is seconds. At most a week."),
+    (
+        "NUMBER",
+        "Digits, * and #, A to D, and a comma for a pause of a second; blanks, dots, dashes, slashes and brackets are not dialled. \
+         A + at the beginning becomes the international prefix of the line's country, and its national prefix where the \
+         country code is its own: +1 212 555 0100 is dialled as 1 212 555 0100 on sim/us, +44 20 7946 0000 as 011 44 ...",
+    ),
+    ("TARGET", "A NUMBER, or a name from [contacts] of tipring.toml(5)."),
+];
+
+/// What is read of the environment: a test holds it against the sources.
+const ENVIRONMENT: &[(&str, &str)] = &[
+    ("TIPRING_LINE", "The line, where --line is not given."),
+    ("TIPRING_CONFIG", "The configuration file, where --config is not given."),
+    ("TIPRING_STATE_DIR", "The directory of the journal of calls."),
+    ("TIPRING_RUNTIME_DIR", "The directory of locks and control sockets: the same for all who share lines."),
+    ("TIPRING_LOG", "What of the program's own log goes to stderr, as in tipring=debug; instead of -vv."),
+    ("XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_RUNTIME_DIR, HOME", "Where the user's own files are: see FILES."),
+];
+
+const FILES: &[(&str, &str)] = &[
+    (
+        "~/.config/tipring/tipring.toml, /etc/tipring/tipring.toml",
+        "The configuration: the first that is there. tipring.toml(5) has every key.",
+    ),
+    (
+        "~/.local/state/tipring/journal.db, /var/lib/tipring/journal.db",
+        "The journal of calls: a user's, and that of root and the service.",
+    ),
+    (
+        "/run/tipring, /run/user/UID/tipring",
+        "Locks and control sockets of lines: LINE.lock, LINE.sock (HTTP and JSON; GET /v1/openapi.json describes it).",
+    ),
+    ("/var/lock/LCK..NAME", "Locks of programs that know nothing of ours, which are heeded and made."),
 ];
 
 /// Worked examples: a test runs each of those that need no hardware.

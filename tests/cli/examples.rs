@@ -56,3 +56,27 @@ fn the_readmes_console_example_ends_as_it_shows() {
         assert!(all.contains(text.trim()), "README shows `{line}`, the run does not:\n{all}");
     }
 }
+
+#[test]
+fn every_variable_that_is_read_is_in_the_manual() {
+    fn sources(dir: &std::path::Path, all: &mut String) {
+        for entry in std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()) {
+            if entry.is_dir() {
+                sources(&entry, all);
+            } else if entry.extension().is_some_and(|e| e == "rs") {
+                all.push_str(&std::fs::read_to_string(entry).unwrap());
+            }
+        }
+    }
+    let mut text = String::new();
+    sources(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut text);
+    let (_, page) = tipring::cli::manual::pages().into_iter().find(|(name, _)| name == "tipring.1").unwrap();
+    let read = text.split(['"', '\'']).filter(|w| w.starts_with("TIPRING_") || (w.starts_with("XDG_") && w.len() > 4));
+    let read: std::collections::BTreeSet<_> =
+        read.filter(|w| w.chars().all(|c| c.is_ascii_uppercase() || c == '_')).collect();
+    assert!(read.len() >= 6, "{read:?}");
+    // a parent's word to its own child
+    for name in read.into_iter().filter(|name| *name != "TIPRING_DETACHED") {
+        assert!(page.contains(name), "{name} is read and not described");
+    }
+}
