@@ -11,12 +11,16 @@
 pub mod level;
 pub mod oscillator;
 
+pub mod agc;
 pub mod caller_id;
 pub mod clicks;
+pub mod comfort_noise;
+pub mod concealment;
 pub mod describe;
 pub mod dtmf;
 pub mod fsk;
 pub mod g711;
+pub mod noise;
 pub mod resample;
 pub mod sit;
 pub mod tone;
