@@ -5,6 +5,7 @@
 mod caller_id;
 mod corpus;
 mod dtmf;
+mod echo;
 mod fax;
 mod peers;
 mod report;
@@ -58,6 +59,11 @@ fn main() {
     if wants("caller-id") {
         caller_id::hits(&mut report, if quick { 6 } else { 40 }, if quick { 1 } else { 3 });
         caller_id::wrong_sums(&mut report, if quick { 20 } else { 100 });
+    }
+    if wants("echo") {
+        echo::cancelling(&mut report);
+        report.table("Speed of echo cancelling: times real time on one core", &["what", "tipring", "peer", "aim"]);
+        echo::speed(&mut report);
     }
     if wants("speed") {
         report.table("Speed: times real time on one core", &["what", "tipring", "peers", "aim"]);

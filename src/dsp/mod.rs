@@ -18,6 +18,7 @@ pub mod comfort_noise;
 pub mod concealment;
 pub mod describe;
 pub mod dtmf;
+pub mod echo;
 pub mod fsk;
 pub mod g711;
 pub mod noise;
