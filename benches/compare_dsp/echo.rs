@@ -1,8 +1,9 @@
-//! Echo cancellers on the same lines: how soon and how much they take out, after the path has changed, and while two talk.
+//! Echo cancellers on the same lines: how soon and how much they take out, after the path has changed, and while two
+//! talk.
 //!
-//! The lines are those of our own tests: six hybrids, four pairs of talkers, µ-law both ways, noise of the line. What a program
-//! leaves of the echo is the difference to what it makes of the same line without one, so that its other filters (a high pass,
-//! say) are not counted against it.
+//! The lines are those of our own tests: six hybrids, four pairs of talkers, µ-law both ways, noise of the line. What a
+//! program leaves of the echo is the difference to what it makes of the same line without one, so that its other
+//! filters (a high pass, say) are not counted against it.
 
 #[path = "../../tests/dsp_echo/line.rs"]
 mod line;

@@ -35,7 +35,8 @@ pub struct AgcConfig {
 }
 
 impl Default for AgcConfig {
-    /// −15 dBm0 is the level of speech that networks are planned for (ITU-T G.223 has −15 dBm0 as the mean of the busy hour).
+    /// −15 dBm0 is the level of speech that networks are planned for (ITU-T G.223 has −15 dBm0 as the mean of the busy
+    /// hour).
     fn default() -> Self {
         AgcConfig {
             target_dbm0: -15.0,

@@ -5,8 +5,8 @@
 //!             (silence only)               (RTP type 13)
 //! ```
 //!
-//! The colour is an all-pole model in reflection coefficients (RFC 3389 clause 3.2). Their sign here: a first order filter
-//! is y(n) = e(n) − k₁·y(n−1), so a noise with more low than high has a negative k₁.
+//! The colour is an all-pole model in reflection coefficients (RFC 3389 clause 3.2). Their sign here: a first order
+//! filter is y(n) = e(n) − k₁·y(n−1), so a noise with more low than high has a negative k₁.
 
 use super::voice::Random;
 use super::{Source, add_sample, level};
@@ -14,7 +14,8 @@ use super::{Source, add_sample, level};
 /// Order of the model: what G.711 Appendix II and others send.
 pub const ORDER: usize = 10;
 
-/// dBm0 of the overload point that the level byte counts from, the square wave of a µ-law channel (RFC 3389 clause 3.1).
+/// dBm0 of the overload point that the level byte counts from, the square wave of a µ-law channel (RFC 3389 clause
+/// 3.1).
 const OVERLOAD_DBM0: f32 = 6.18;
 /// Samples of a look: 20 ms.
 const WINDOW: usize = 160;

@@ -8,9 +8,9 @@
 //!  gain      1 for 10 ms, then less by a fifth every 10 ms: silence from 60 ms on
 //! ```
 //!
-//! Appendix I in spirit (pitch found by correlation over 20 ms, I.2.3; one, two and three periods repeated in the first,
-//! second and third 10 ms, I.2.5; fading from 10 ms on, I.2.6; overlaps at both ends), with two departures: lags are all
-//! tried, not every second one, and every step counts samples, not frames, so that blocks may have any length.
+//! Appendix I in spirit (pitch found by correlation over 20 ms, I.2.3; one, two and three periods repeated in the
+//! first, second and third 10 ms, I.2.5; fading from 10 ms on, I.2.6; overlaps at both ends), with two departures: lags
+//! are all tried, not every second one, and every step counts samples, not frames, so that blocks may have any length.
 
 /// Samples by which what is played is later than what is received: 3.75 ms, a quarter of the longest period. The first
 /// samples of a loss are blended into the last ones before it, which therefore must not have been played yet.

@@ -12,17 +12,18 @@
 //! ```
 //!
 //! What is sent is known, the path it takes is not, and it changes: somebody lifts a second telephone, a call is put
-//! through, the loop is opened for a flash. The filters learn the path in a fifth of a second and believe nothing that they learn
-//! while the far party speaks; the non-linear processor takes out the rest while only we speak, and puts in noise as loud and as
-//! dark as the line's own; a fax or a modem says by its answer tone with phase reversals that it cancels echoes itself, and the
-//! canceller steps aside (G.168 clause 7).
+//! through, the loop is opened for a flash. The filters learn the path in a fifth of a second and believe nothing that
+//! they learn while the far party speaks; the non-linear processor takes out the rest while only we speak, and puts in
+//! noise as loud and as dark as the line's own; a fax or a modem says by its answer tone with phase reversals that it
+//! cancels echoes itself, and the canceller steps aside (G.168 clause 7).
 //!
-//! Shapes: 8 kHz, 16 bit linear, any number of samples at a time; what comes out is later by [`DELAY_SAMPLES`] (8 ms). Everything is
-//! allocated when it is made. [`crate::dsp::g711::Law`] tells what the line makes of what is sent: a canceller that knows the companded
-//! samples is not limited by the companding.
+//! Shapes: 8 kHz, 16 bit linear, any number of samples at a time; what comes out is later by [`DELAY_SAMPLES`] (8 ms).
+//! Everything is allocated when it is made. [`crate::dsp::g711::Law`] tells what the line makes of what is sent: a
+//! canceller that knows the companded samples is not limited by the companding.
 //!
-//! It is meant for channels on which the driver offers no canceller of its own; where one runs in hardware, that one has
-//! no delay.
+//! It is meant for channels on which the driver offers no canceller of its own; where one runs in hardware, that one
+//! has no delay. Two of DAHDI's software cancellers, `sec` and `sec2`, write outside their memory (2.11) and are never
+//! to be asked for.
 
 mod adaptive;
 mod disabler;
@@ -69,7 +70,7 @@ pub struct Config {
     pub tail: Tail,
     /// The law of the channel, when what is sent is companded on its way to the line.
     pub law: Option<Law>,
-    /// Takes out what the filter leaves, while only we speak (G.168 clause 6, NLP).
+    /// Takes out what the filter leaves, while only we speak (the NLP of G.168).
     pub non_linear: bool,
     /// Steps aside for 2100 Hz with phase reversals (G.168 clause 7).
     pub tone_disabler: bool,
@@ -156,8 +157,9 @@ impl Canceller {
 
     /// Takes the echo of `sent` out of `received`, in place and [`DELAY_SAMPLES`] later.
     ///
-    /// Sample for sample, the one that was written to the line while the other was read from it; what `sent` is shorter by counts as
-    /// silence, what it is longer by is not looked at. How a stretch is split into calls makes no difference.
+    /// Sample for sample, the one that was written to the line while the other was read from it; what `sent` is shorter
+    /// by counts as silence, what it is longer by is not looked at. How a stretch is split into calls makes no
+    /// difference.
     pub fn process(&mut self, sent: &[i16], received: &mut [i16]) {
         let law = self.config.law;
         for (i, r) in received.iter_mut().enumerate() {
@@ -173,8 +175,8 @@ impl Canceller {
         }
     }
 
-    /// The loop is opened (a flash begins) or closed again: what comes meanwhile says nothing of the path, which is kept. A loop that
-    /// opens without a word is noticed by the echo that is missing.
+    /// The loop is opened (a flash begins) or closed again: what comes meanwhile says nothing of the path, which is
+    /// kept. A loop that opens without a word is noticed by the echo that is missing.
     pub fn set_open(&mut self, open: bool) {
         self.shy = if open != self.open { SHY } else { self.shy };
         self.open = open;
@@ -222,8 +224,8 @@ impl Canceller {
         }
     }
 
-    /// More is left than came: at once when it is far more, else over a quarter of a second. Two talkers whose waves happen to be
-    /// opposed look like it for a block.
+    /// More is left than came: at once when it is far more, else over a quarter of a second. Two talkers whose waves
+    /// happen to be opposed look like it for a block.
     fn is_worse(&mut self, error_power: f32, received_power: f32, learning: bool) -> bool {
         let [error, received] = &mut self.slow;
         // an open loop says nothing of the filter

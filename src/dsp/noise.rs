@@ -12,8 +12,8 @@
 //! ```
 //!
 //! The curves are the tables of IEEE Std 743 (C-message) and of ITU-T O.41 table 1 (telephone circuits), between whose
-//! points decibels run straight over the logarithm of the frequency. The meter passes samples at 8 kHz through a filter of
-//! linear phase with that curve and takes the mean square. Above 4 kHz there is nothing to weigh at this rate.
+//! points decibels run straight over the logarithm of the frequency. The meter passes samples at 8 kHz through a filter
+//! of linear phase with that curve and takes the mean square. Above 4 kHz there is nothing to weigh at this rate.
 
 use super::level;
 use std::sync::LazyLock;
@@ -153,7 +153,8 @@ impl NoiseMeter {
         (self.sum, self.count) = (0.0, 0);
     }
 
-    /// The weighted level in dBm0; for [`Weighting::Psophometric`] this is dBm0p. The floor of −100 before there is any.
+    /// The weighted level in dBm0; for [`Weighting::Psophometric`] this is dBm0p. The floor of −100 before there is
+    /// any.
     pub fn dbm0(&self) -> f32 {
         level::dbm0_of_power((self.sum / self.count.max(1) as f64) as f32)
     }

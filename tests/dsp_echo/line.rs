@@ -1,5 +1,5 @@
-//! A line with an echo, of which everything is known: what is sent, what comes back of it, who speaks at the far end, the
-//! noise. For the tests, and for the comparison with other programs.
+//! A line with an echo, of which everything is known: what is sent, what comes back of it, who speaks at the far end,
+//! the noise. For the tests, and for the comparison with other programs.
 
 use tipring::dsp::g711::Law;
 use tipring::dsp::level;
@@ -8,8 +8,8 @@ use tipring::dsp::voice::{Noise, Random, Speech};
 
 pub const SECOND: usize = 8000;
 
-/// A hybrid and what lies before it, in the manner of ITU-T G.168 Annex D: an impulse response that rings between the edges of the
-/// telephone band, after a delay.
+/// A hybrid and what lies before it, in the manner of ITU-T G.168 Annex D: an impulse response that rings between the
+/// edges of the telephone band, after a delay.
 pub fn hybrid(number: u64, delay: usize, loss_db: f32) -> Vec<f32> {
     let mut random = Random::new(0x4859_4252 + number);
     // how long it rings, and how many reflections there are: from a short loop to a loaded cable
@@ -74,8 +74,8 @@ impl Line {
         Line { sent, received, echo, near, noise }
     }
 
-    /// What is left of the echo, of an output that is later by so many samples: all in it that is neither the talker nor
-    /// the noise of the line.
+    /// What is left of the echo, of an output that is later by so many samples: all in it that is neither the talker
+    /// nor the noise of the line.
     pub fn left(&self, out: &[i16], delay: usize) -> Vec<f32> {
         (0..out.len() - delay).map(|n| f32::from(out[n + delay]) - self.near[n] - self.noise[n]).collect()
     }
@@ -85,8 +85,8 @@ impl Line {
         db(power(&self.echo[stretch.clone()]) / power(&left[stretch]).max(1e-3))
     }
 
-    /// Seconds from a sample until the echo, over 64 ms, is 20 dB down for the first time and stays 17 dB down on the whole of the second
-    /// after it.
+    /// Seconds from a sample until the echo, over 64 ms, is 20 dB down for the first time and stays 17 dB down on the
+    /// whole of the second after it.
     pub fn time_to_20_db(&self, left: &[f32], from: usize) -> f32 {
         const WINDOW: usize = 512;
         let end = left.len().saturating_sub(SECOND + WINDOW);

@@ -1,9 +1,9 @@
-//! The echo canceller on lines of which everything is known: how much it takes out, how soon, and what it does while two
-//! people speak, when the path changes, for tones, flashes, faxes and noise.
+//! The echo canceller on lines of which everything is known: how much it takes out, how soon, and what it does while
+//! two people speak, when the path changes, for tones, flashes, faxes and noise.
 //!
-//! Unless a test says otherwise: both directions companded (µ-law), we speak at −15 dBm0, noise of the line −60 dBm0, six
-//! hybrids of 6 to 20 dB return loss with 0.5 to 11 ms of delay, and four pairs of talkers on each. What is left of the echo is all
-//! that comes out and is neither the other talker nor the line's noise, what companding adds included.
+//! Unless a test says otherwise: both directions companded (µ-law), we speak at −15 dBm0, noise of the line −60 dBm0,
+//! six hybrids of 6 to 20 dB return loss with 0.5 to 11 ms of delay, and four pairs of talkers on each. What is left of
+//! the echo is all that comes out and is neither the other talker nor the line's noise, what companding adds included.
 
 mod line;
 

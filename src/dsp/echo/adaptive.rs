@@ -7,9 +7,9 @@
 //! ```
 //!
 //! In each bin the path is a vector with an uncertainty P, the error is what we do not know of it plus what is none of
-//! ours: the far party's voice and the noise, of power V. A step is P·X*/(ΣP|X|² + 2V): all when V is small against what
-//! we are unsure of, next to none while somebody speaks. That is double-talk control without a detector, bin by bin.
-//! (Enzner and Vary 2006; in partitions Kuech, Mabande and Enzner 2014. V is estimated our way.)
+//! ours: the far party's voice and the noise, of power V. A step is P·X*/(ΣP|X|² + 2V): all when V is small against
+//! what we are unsure of, next to none while somebody speaks. That is double-talk control without a detector, bin by
+//! bin. (Enzner and Vary 2006; in partitions Kuech, Mabande and Enzner 2014. V is estimated our way.)
 
 // bins of several spectra side by side are told best by their number
 #![allow(clippy::needless_range_loop)]
@@ -61,7 +61,8 @@ impl Past {
         self.received.rotate_right(1);
         self.received[0] = *received;
     }
-    /// What is sent is a tone or two: it says nothing of the path but at their frequencies. A voice fills twice as many bins.
+    /// What is sent is a tone or two: it says nothing of the path but at their frequencies. A voice fills twice as many
+    /// bins.
     pub fn is_narrow(&self) -> bool {
         let all = sum(&self.recent);
         all * all < NARROW_BINS * sum(&self.recent.map(|p| p * p))
@@ -108,7 +109,7 @@ const EVEN: f32 = 0.1;
 /// Squared gain of a path of which nothing is known yet: below it, all is spread alike.
 const UNKNOWN: f32 = 1.0;
 /// Partitions that are brought back to 64 taps after each block.
-const CONSTRAINED: usize = 4;
+const CONSTRAINED: usize = 2;
 
 impl Adaptive {
     pub fn new(partitions: usize) -> Adaptive {
@@ -155,15 +156,15 @@ impl Adaptive {
 
     /// Learns from what was left over in the newest block, and so many times from those before it.
     pub fn learn(&mut self, past: &Past, error: &[f32; BLOCK], again: usize) {
-        if self.step(past, error, 0) < OURS {
-            // next to all of it was none of ours: once is often enough
-            return;
+        // next to all of it was none of ours: once is often enough
+        if self.step(past, error, 0) >= OURS {
+            for ago in 1..=again.min(KEPT_BLOCKS - 1) {
+                let echo = self.output_of(past, ago);
+                let left = std::array::from_fn(|n| past.received[ago][n] - echo[n]);
+                self.step(past, &left, ago);
+            }
         }
-        for ago in 1..=again.min(KEPT_BLOCKS - 1) {
-            let echo = self.output_of(past, ago);
-            let left = std::array::from_fn(|n| past.received[ago][n] - echo[n]);
-            self.step(past, &left, ago);
-        }
+        self.constrain();
     }
 
     /// The share of the error that was expected to be ours.
@@ -178,7 +179,8 @@ impl Adaptive {
         // over three bins: a single one's power says little about its mean
         let power = e.powers();
         if ago == 0 {
-            // the mean of the error's power is what we expect of it and more: less means that we are surer than we thought
+            // the mean of the error's power is what we expect of it and more: less means that we are surer than we
+            // thought
             let (seen, ours) = (sum(&power), 0.5 * sum(&expected));
             let less = seen / (LESS * ours + 1.0);
             if less < 1.0 {
@@ -215,7 +217,6 @@ impl Adaptive {
         if ago == 0 {
             self.note_learned(past, &gain);
         }
-        self.constrain();
         0.5 * sum(&expected) / (sum(&power) + 1.0)
     }
 
@@ -371,7 +372,8 @@ mod tests {
         }
     }
 
-    /// Noise that is sent, and what comes back of it by a path of 150 taps, with somebody else's noise from block 20 on.
+    /// Noise that is sent, and what comes back of it by a path of 150 taps, with somebody else's noise from block 20
+    /// on.
     fn line(blocks: usize) -> Vec<([f32; BLOCK], [f32; BLOCK])> {
         let mut random = Random::new(4);
         let mut noise = |peak: f32| 2.0 * peak * (random.unit() - 0.5);

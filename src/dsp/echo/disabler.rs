@@ -6,8 +6,8 @@
 //!   then the data, for as long as there is signal either way; 250 ms of nothing both ways: enabled again
 //! ```
 //!
-//! Without reversals the tone disables only echo suppressors (G.164), and we are none. Both directions are heard: either end
-//! may answer. Frequency 2100 ± 21 Hz, −31 dBm0 and more; reversals 180° ± 45° at 425…475 ms and some more.
+//! Without reversals the tone disables only echo suppressors (G.164), and we are none. Both directions are heard:
+//! either end may answer. Frequency 2100 ± 21 Hz, −31 dBm0 and more; reversals 180° ± 45° at 425…475 ms and some more.
 
 use super::transform::BLOCK;
 use crate::dsp::level;

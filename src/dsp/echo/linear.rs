@@ -9,8 +9,8 @@
 //!                  second      ▆▅▆▅▇▇▇           that it was a path, it fails: it is forgotten
 //! ```
 //!
-//! A fast filter of many taps does follow a voice from block to block, so that an error that is small while it learns proves
-//! nothing; one that stays small while it does not learn proves the path.
+//! A fast filter of many taps does follow a voice from block to block, so that an error that is small while it learns
+//! proves nothing; one that stays small while it does not learn proves the path.
 
 use super::adaptive::{Adaptive, Past};
 use super::transform::{BLOCK, sum};
@@ -25,7 +25,8 @@ const EARLIEST: u32 = 5;
 const SHOWN: u32 = 12;
 /// It has to leave less over than this share of the first one's error: 3 dB.
 const BETTER: f32 = 0.5;
-/// Something is wrong when the error is this much above the best that was reached, or above what any path allows: 25 dB.
+/// Something is wrong when the error is this much above the best that was reached, or above what any path allows: 25
+/// dB.
 const WORSE: f32 = 4.0;
 const POOR: f32 = 0.003;
 /// And above the noise of the line by this much, and above −52 dBm0.
@@ -39,8 +40,8 @@ const SILENCE: f32 = 80.0;
 /// In the first two seconds of sound a path is learned from four times: each block, and the three before it again.
 const YOUNG: u32 = 250;
 const AGAIN: usize = 3;
-/// Blocks after which what is narrow is a tone, not a vowel: 120 ms. A path that is not known any better than to 25 dB learns from
-/// tones too.
+/// Blocks after which what is narrow is a tone, not a vowel: 120 ms. A path that is not known any better than to 25 dB
+/// learns from tones too.
 const TONE: u32 = 15;
 const POOR_PATH: f32 = 0.003;
 /// The noise of the line is the least error of the last one to two times so many blocks: 1 s.

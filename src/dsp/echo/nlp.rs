@@ -1,4 +1,4 @@
-//! The non-linear processor: what the filter leaves is not played while nobody but us speaks (G.168 clause 6).
+//! The non-linear processor: what the filter leaves is not played while nobody but us speaks (the NLP of G.168).
 //!
 //! ```text
 //!   we speak          ▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆
@@ -14,7 +14,8 @@ use crate::dsp::level;
 
 /// The far party speaks when more is left than this times what the filter leaves: 9 dB.
 const ABOVE_REST: f32 = 8.0;
-/// Or, while the filter does not know the path, when more comes than the weakest hybrid returns: 6 dB below what was sent.
+/// Or, while the filter does not know the path, when more comes than the weakest hybrid returns: 6 dB below what was
+/// sent.
 const HYBRID: f32 = 0.25;
 /// The filter knows the path from here: 10 dB.
 const KNOWN: f32 = 0.1;

@@ -1,10 +1,11 @@
 //! 128 real samples ↔ 64 complex bins at the odd frequencies (k + ½) · 62.5 Hz.
 //!
-//! Between whole multiples of 62.5 Hz there is neither a bin at zero nor one at 4 kHz: all are alike, and 128 real samples
-//! are 64 complex numbers, x(n) + i·x(n + 64), turned by n/256 of a circle, through a plain transform of 64 points (right-angle
-//! circular convolution). Products of such spectra are convolutions that come round negated; overlap-save throws away
-//! what came round. Bins lie in the order of the transform: neighbours in it are 125 Hz apart and it closes on itself at
-//! both ends of the band, because every second one is the mirror image of a negative frequency.
+//! Between whole multiples of 62.5 Hz there is neither a bin at zero nor one at 4 kHz: all are alike, and 128 real
+//! samples are 64 complex numbers, x(n) + i·x(n + 64), turned by n/256 of a circle, through a plain transform of 64
+//! points (right-angle circular convolution). Products of such spectra are convolutions that come round negated;
+//! overlap-save throws away what came round. Bins lie in the order of the transform: neighbours in it are 125 Hz apart
+//! and it closes on itself at both ends of the band, because every second one is the mirror image of a negative
+//! frequency.
 
 use std::sync::LazyLock;
 
