@@ -1,7 +1,8 @@
-/* The echo cancellers beside which ours is measured: speexdsp's, and spandsp's (the ancestor of OSLEC). Built when the comparison
- * runs, never part of the product.
+/* What passes sound on, beside which ours is measured: the echo cancellers of speexdsp and of spandsp (the ancestor of OSLEC), and
+ * spandsp's concealment of lost packets. Built when the comparison runs, never part of the product.
  *
  *   speexdsp|spandsp TAPS
+ *   plc SAMPLES            what was "sent" is the sound, a packet of which "received" does not begin with 0 is lost
  *
  * Standard input: lines, each a 32 bit count, so many 16 bit samples sent at 8 kHz and so many received. Standard output: so many
  * samples with the echo taken out, line by line, each through a fresh canceller, and at the end 8 bytes: the seconds that it took, as a
@@ -52,6 +53,17 @@ int main(int argc, char **argv)
             for (uint32_t i = 0; i < count; i++) out[i] = echo_can_update(state, sent[i], received[i]);
             spent += now() - before;
             echo_can_free(state);
+        } else if (!strcmp(argv[1], "plc")) {
+            plc_state_t *state = plc_init(NULL);
+            memcpy(out, sent, 2 * count);
+            double before = now();
+            for (uint32_t i = 0; i < count; i += taps) {
+                int n = count - i < (uint32_t)taps ? (int)(count - i) : taps;
+                if (received[i]) plc_fillin(state, out + i, n);
+                else plc_rx(state, out + i, n);
+            }
+            spent += now() - before;
+            plc_free(state);
         } else return 2;
         if (fwrite(out, 2, count, results) != count) return 3;
         free(sent);

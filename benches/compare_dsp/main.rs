@@ -3,6 +3,7 @@
 //! Everything is generated from seeds, or read from Debian's packages of recorded speech and music. Prints Markdown.
 
 mod caller_id;
+mod concealment;
 mod corpus;
 mod dtmf;
 mod echo;
@@ -62,8 +63,14 @@ fn main() {
     }
     if wants("echo") {
         echo::cancelling(&mut report);
+        if !quick {
+            echo::conditions(&mut report);
+        }
         report.table("Speed of echo cancelling: times real time on one core", &["what", "tipring", "peer", "aim"]);
         echo::speed(&mut report);
+    }
+    if wants("loss") {
+        concealment::losses(&mut report, &corpus::speech(if quick { 0.1 } else { 0.5 }));
     }
     if wants("speed") {
         report.table("Speed: times real time on one core", &["what", "tipring", "peers", "aim"]);

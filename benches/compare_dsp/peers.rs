@@ -21,7 +21,7 @@ fn built(source: &str, name: &str, libraries: &[&str]) -> PathBuf {
     program
 }
 
-/// What an echo canceller makes of these lines (sent, received), and how long it took.
+/// What an echo canceller makes of these lines (sent, received), and how long it took. `plc`: see there.
 pub fn echo(program: &str, taps: usize, lines: &[(&[i16], &[i16])]) -> (Vec<Vec<i16>>, f64) {
     static PROGRAM: LazyLock<PathBuf> =
         LazyLock::new(|| built("echo_peer.c", "compare-echo-peer", &["-lspeexdsp", "-lspandsp", "-lm"]));

@@ -8,9 +8,10 @@
 //!  gain      1 for 10 ms, then less by a fifth every 10 ms: silence from 60 ms on
 //! ```
 //!
-//! Appendix I in spirit (pitch found by correlation over 20 ms, I.2.3; one, two and three periods repeated in the
-//! first, second and third 10 ms, I.2.5; fading from 10 ms on, I.2.6; overlaps at both ends), with two departures: lags
-//! are all tried, not every second one, and every step counts samples, not frames, so that blocks may have any length.
+//! Appendix I in spirit (pitch found by correlation, I.2.3; one, two and three periods repeated, I.2.5; fading from 10 ms
+//! on, I.2.6; overlaps at both ends), with departures that bring what is played nearer to what was said: lags are all
+//! tried, over 12.5 ms in place of 20, the second and the third period come 10 ms later, and what was received after a gap
+//! is blended for a quarter period only. Every step counts samples, not frames, so that blocks may have any length.
 
 /// Samples by which what is played is later than what is received: 3.75 ms, a quarter of the longest period. The first
 /// samples of a loss are blended into the last ones before it, which therefore must not have been played yet.
@@ -21,14 +22,12 @@ const SHORTEST: usize = 40;
 const LONGEST: usize = 120;
 /// What is remembered: three of the longest periods and their overlap.
 const PAST: usize = 3 * LONGEST + DELAY_SAMPLES;
-/// What is compared to find the period: 20 ms.
-const COMPARED: usize = 160;
+/// What is compared to find the period: 12.5 ms.
+const COMPARED: usize = 100;
 /// A step of the fading, and of the number of periods: 10 ms.
 const STEP: u32 = 80;
 /// Silence from here on: 60 ms.
 const FADED: u32 = 6 * STEP;
-/// No overlap after a loss is longer: 10 ms.
-const LONGEST_OVERLAP: usize = 80;
 
 /// Conceals one direction of one call. Blocks of any length; 5 to 30 ms are meant.
 #[derive(Clone, Debug)]
@@ -89,8 +88,7 @@ impl Concealer {
     /// A block that came: goes in as received and comes out as to be played, [`DELAY_SAMPLES`] later.
     pub fn received(&mut self, block: &mut [i16]) {
         if self.lost > 0 && !block.is_empty() {
-            let steps = (self.lost as usize).div_ceil(STEP as usize).max(1) - 1;
-            self.overlap = (self.voice.period / 4 + steps * 32).min(LONGEST_OVERLAP);
+            self.overlap = self.voice.period / 4;
             self.left = self.overlap;
             self.lost = 0;
         }
@@ -149,7 +147,7 @@ impl Voice {
         if self.made >= FADED {
             return 0.0;
         }
-        if (self.made == STEP || self.made == 2 * STEP) && self.blend == 0 {
+        if (self.made == 2 * STEP || self.made == 3 * STEP) && self.blend == 0 {
             self.from = (self.periods, self.at);
             self.periods += 1;
             self.at %= self.period;

@@ -217,6 +217,38 @@ fn a_hook_flash_leaves_the_path_as_it_was_told_or_not() {
     }
 }
 
+/// An open pair is no load to the hybrid: all that is sent comes back, by a path that is gone when the loop is closed.
+#[test]
+fn who_is_told_of_a_flash_does_not_learn_the_open_pair() {
+    let (mut told_db, mut untold_db) = (Vec::new(), Vec::new());
+    for (number, delay, loss_db) in PATHS {
+        let sent = Line::speech(number + 60, -15.0, 8 * SECOND);
+        let flash = 4 * SECOND..5 * SECOND;
+        let path = hybrid(number, delay, loss_db);
+        let open = hybrid(number + 7, delay, 2.0);
+        let paths = [(0, path.clone()), (flash.start, open), (flash.end, path)];
+        let line = Line::new(&sent, &paths, quiet(sent.len()), -60.0, 6);
+        for (told, after) in [(true, &mut told_db), (false, &mut untold_db)] {
+            let mut out = line.received.clone();
+            let mut canceller = Canceller::new(linear(Tail::Ms32));
+            for (at, (sent, received)) in line.sent.chunks(80).zip(out.chunks_mut(80)).enumerate() {
+                if told && (at * 80 == flash.start || at * 80 == flash.end) {
+                    canceller.set_open(at * 80 == flash.start);
+                }
+                canceller.process(sent, received);
+            }
+            let left = line.left(&out, DELAY_SAMPLES);
+            let then = flash.end + 200..flash.end + 2200;
+            if power(&line.echo[then.clone()]) > level::power(-50.0) {
+                after.push(line.erle_db(&left, then));
+            }
+        }
+    }
+    println!("in the quarter second after the flash: told {told_db:.1?}, not told {untold_db:.1?}");
+    assert!(told_db.len() >= 4 && least(&told_db) > 15.0, "{told_db:?}");
+    assert!(median(told_db) > 28.0 && median(untold_db) < 10.0);
+}
+
 #[test]
 fn steps_of_level_are_followed() {
     for (number, delay, loss_db) in PATHS.into_iter().filter(|p| p.2 > 7.0) {
