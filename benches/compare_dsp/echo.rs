@@ -190,7 +190,7 @@ pub fn cancelling(report: &mut Report) {
     }
     report.note(
         "Delay added: tipring 8 ms, speexdsp none beyond its frame (20 ms here), spandsp none. tipring is told the law of the \
-         channel; the others have no such option. spandsp's canceller of Debian overflows with a tail of 128 ms.",
+         channel; the others have no such option. spandsp's canceller of Debian overflows with tails of 64 ms and more.",
     );
 }
 
