@@ -81,6 +81,11 @@ pub struct LineConfig {
 }
 
 impl LineConfig {
+    /// Whether echo that the port leaves is ours to take out.
+    pub fn cancels_echo(&self) -> bool {
+        self.echo_canceller.as_deref() != Some("off")
+    }
+
     /// The country's manners with this line's own laid over them.
     pub fn apply(&self, manners: &mut Manners) {
         if !self.flash.is_empty() {

@@ -16,6 +16,7 @@ use crate::driver::{Port, PortError};
 use crate::dsp::Frame;
 use crate::error::{Error, Exit};
 use crate::event::{Action, Command, Event};
+use crate::line::across::Across;
 use crate::line::{Line, Output, describe};
 use crate::record::{Actor, Record};
 use std::collections::{BTreeMap, VecDeque};
@@ -68,6 +69,8 @@ pub struct SecondLine {
     pub port: Box<dyn Port>,
     pub line: Line,
     pub manners: Manners,
+    /// Its echo is ours to take out.
+    pub cancels_echo: bool,
     /// Dropped after the port.
     pub lock: Option<crate::control::lock::LineLock>,
 }
@@ -81,6 +84,9 @@ struct Beside {
     connected: bool,
     to_us: VecDeque<Frame>,
     from_us: VecDeque<Frame>,
+    /// What the first line, and what this one gives to the other.
+    of_first: Across,
+    of_second: Across,
 }
 
 /// Two clocks that drift need no more than a frame between them; what waits longer than two would be an echo of its own.
@@ -107,6 +113,7 @@ pub struct Owner<'a> {
     assumes: Option<String>,
     open_second: Option<OpenSecond<'a>>,
     second: Option<Beside>,
+    cancels_echo: bool,
 }
 
 struct Pending {
@@ -140,6 +147,7 @@ impl<'a> Owner<'a> {
             )
         });
         let call = Call::new(port.now(), plan, manners);
+        let cancels_echo = !port.capabilities().echo_canceller;
         Owner {
             name,
             port,
@@ -161,6 +169,7 @@ impl<'a> Owner<'a> {
             assumes,
             open_second: None,
             second: None,
+            cancels_echo,
         }
     }
 
@@ -183,6 +192,11 @@ impl<'a> Owner<'a> {
     /// Transfers may go over a second line.
     pub fn bridge_over(&mut self, open: OpenSecond<'a>) {
         self.open_second = Some(open);
+    }
+
+    /// Whether the line's echo is taken out of what a second line is given: it is, unless the port does it.
+    pub fn cancel_echo(&mut self, cancels: bool) {
+        self.cancels_echo = cancels;
     }
 
     /// Runs the call to its end. Whatever happens, the line is left on-hook.
@@ -243,8 +257,8 @@ impl<'a> Owner<'a> {
                 }
                 self.line.speak(now, &mut sent);
                 if let Some(second) = self.second.as_mut().filter(|s| s.connected) {
-                    push(&mut second.from_us, &heard);
                     sent = second.to_us.pop_front().unwrap_or_default();
+                    push(&mut second.from_us, second.of_first.pass(self.line.hook(), &heard, &sent));
                 }
                 let written = self.port.write(&sent);
                 self.port_result(written)?;
@@ -361,8 +375,14 @@ impl<'a> Owner<'a> {
                     Ok(mut second) => {
                         second.port = Box::new(Shifted::to(now, second.port));
                         let manners = second.manners.clone();
-                        let (to_us, from_us) = (VecDeque::new(), VecDeque::new());
-                        self.second = Some(Beside { line: second, connected: false, to_us, from_us });
+                        self.second = Some(Beside {
+                            connected: false,
+                            to_us: VecDeque::new(),
+                            from_us: VecDeque::new(),
+                            of_first: Across::new(self.cancels_echo),
+                            of_second: Across::new(second.cancels_echo),
+                            line: second,
+                        });
                         Ok(manners)
                     }
                     Err(e) => Err(format!("{}: {}", e.what, e.why)),
@@ -450,8 +470,8 @@ impl<'a> Owner<'a> {
                 second.line.line.hear(now, &heard);
                 second.line.line.speak(now, &mut sent);
                 if second.connected {
-                    push(&mut second.to_us, &heard);
                     sent = second.from_us.pop_front().unwrap_or_default();
+                    push(&mut second.to_us, second.of_second.pass(second.line.line.hook(), &heard, &sent));
                 }
                 failed |= second.line.port.write(&sent).is_err();
                 self.pump(now)?;
@@ -581,11 +601,11 @@ impl<'a> Owner<'a> {
 }
 
 /// A frame on its way to the other line; the oldest is dropped when that one is behind.
-fn push(queue: &mut VecDeque<Frame>, frame: &Frame) {
+fn push(queue: &mut VecDeque<Frame>, frame: Frame) {
     if queue.len() == BETWEEN_LINES {
         queue.pop_front();
     }
-    queue.push_back(*frame);
+    queue.push_back(frame);
 }
 
 fn of_second(record: Record) -> Record {

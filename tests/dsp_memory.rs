@@ -2,10 +2,16 @@
 
 use allocation_counter::measure;
 use tipring::clock::Time;
+use tipring::dsp::agc::{Agc, AgcConfig};
 use tipring::dsp::caller_id::{Layout, Receiver, Sender};
+use tipring::dsp::comfort_noise::{Analyser, Description, Generator};
+use tipring::dsp::concealment::Concealer;
 use tipring::dsp::dtmf::{DtmfGenerator, DtmfTiming};
 use tipring::dsp::ear::Ear;
+use tipring::dsp::echo::{Canceller, Config, Tail};
 use tipring::dsp::fsk::Standard;
+use tipring::dsp::noise::{NoiseMeter, Weighting};
+use tipring::dsp::resample::Resampler;
 use tipring::dsp::tone::ToneGenerator;
 use tipring::dsp::voice::{Noise, Speech};
 use tipring::dsp::{FRAME_SAMPLES, Source};
@@ -81,5 +87,46 @@ fn a_caller_id_receiver_allocates_nothing_while_nobody_calls() {
         }
     });
     assert_eq!(out, vec![]);
+    assert_eq!(info.count_total, 0);
+}
+
+#[test]
+fn cancelling_an_echo_concealing_a_loss_and_their_like_allocate_nothing() {
+    let sent = everything("5550142");
+    // speech, double talk from half of it on, a change of path in the middle of that
+    let mut received: Vec<i16> =
+        (0..sent.len()).map(|n| sent[n.saturating_sub(if n < 120_000 { 20 } else { 60 })] / 4).collect();
+    Speech::new(9, -20.0).add_to(&mut received[90_000..]);
+    let mut canceller = Canceller::new(Config { tail: Tail::Ms64, ..Config::default() });
+    let (mut concealer, mut agc) = (Concealer::new(), Agc::new(AgcConfig::default()));
+    let (mut analyser, mut generator) = (Analyser::new(), Generator::new(1));
+    let mut meters = [Weighting::CMessage, Weighting::Psophometric].map(NoiseMeter::new);
+    let (mut resampler, mut floats, mut faster) = (Resampler::between(8000, 48_000), [0f32; FRAME_SAMPLES], Vec::new());
+    // the tables are made when they are first used, and the resampler finds its room
+    canceller.process(&sent[..FRAME_SAMPLES], &mut received[..FRAME_SAMPLES].to_vec());
+    meters.iter_mut().for_each(|m| m.feed(&sent[..FRAME_SAMPLES]));
+    for _ in 0..100 {
+        faster.clear();
+        resampler.feed(&floats, &mut faster);
+    }
+    let info = measure(|| {
+        for (i, (sent, received)) in sent.chunks(FRAME_SAMPLES).zip(received.chunks_mut(FRAME_SAMPLES)).enumerate() {
+            canceller.process(sent, received);
+            if i % 9 == 0 {
+                concealer.lost(received)
+            } else {
+                concealer.received(received)
+            }
+            agc.process(received);
+            analyser.feed(received);
+            generator.set(&Description { level_dbm0: -50.0, ..analyser.description() });
+            generator.add_to(received);
+            meters.iter_mut().for_each(|m| m.feed(received));
+            floats.iter_mut().zip(received).for_each(|(f, s)| *f = f32::from(*s));
+            faster.clear();
+            resampler.feed(&floats, &mut faster);
+        }
+    });
+    assert!(canceller.report().erle_db > 10.0, "{:?}", canceller.report());
     assert_eq!(info.count_total, 0);
 }

@@ -3,8 +3,10 @@
 //! Everything is generated from seeds, or read from Debian's packages of recorded speech and music. Prints Markdown.
 
 mod caller_id;
+mod concealment;
 mod corpus;
 mod dtmf;
+mod echo;
 mod fax;
 mod peers;
 mod report;
@@ -58,6 +60,17 @@ fn main() {
     if wants("caller-id") {
         caller_id::hits(&mut report, if quick { 6 } else { 40 }, if quick { 1 } else { 3 });
         caller_id::wrong_sums(&mut report, if quick { 20 } else { 100 });
+    }
+    if wants("echo") {
+        echo::cancelling(&mut report);
+        if !quick {
+            echo::conditions(&mut report);
+        }
+        report.table("Speed of echo cancelling: times real time on one core", &["what", "tipring", "peer", "aim"]);
+        echo::speed(&mut report);
+    }
+    if wants("loss") {
+        concealment::losses(&mut report, &corpus::speech(if quick { 0.1 } else { 0.5 }));
     }
     if wants("speed") {
         report.table("Speed: times real time on one core", &["what", "tipring", "peers", "aim"]);

@@ -11,15 +11,34 @@ pub struct Said {
     pub cpu_s: f64,
 }
 
+/// Compiles one of the peers that are libraries.
+fn built(source: &str, name: &str, libraries: &[&str]) -> PathBuf {
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/compare_dsp").join(source);
+    let built = Command::new("cc").args(["-O2", "-o"]).arg(&program).arg(&source).args(libraries).output();
+    let built = built.expect("cc");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    program
+}
+
+/// What an echo canceller makes of these lines (sent, received), and how long it took. `plc`: see there.
+pub fn echo(program: &str, taps: usize, lines: &[(&[i16], &[i16])]) -> (Vec<Vec<i16>>, f64) {
+    static PROGRAM: LazyLock<PathBuf> =
+        LazyLock::new(|| built("echo_peer.c", "compare-echo-peer", &["-lspeexdsp", "-lspandsp", "-lm"]));
+    let mut input = Vec::new();
+    for (sent, received) in lines {
+        input.extend((sent.len() as u32).to_le_bytes());
+        input.extend(sent.iter().chain(*received).flat_map(|s| s.to_le_bytes()));
+    }
+    let output = run(&PROGRAM, &[program, &taps.to_string()], input);
+    let (samples, seconds) = output.split_at(output.len() - 8);
+    let mut samples = samples.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]]));
+    let outs = lines.iter().map(|(sent, _)| samples.by_ref().take(sent.len()).collect()).collect();
+    (outs, f64::from_le_bytes(seconds.try_into().expect("eight bytes")))
+}
+
 pub fn spandsp(arguments: &[&str], clips: &[Vec<i16>]) -> Said {
-    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
-        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compare-dsp-peer");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/compare_dsp/peer.c");
-        let built = Command::new("cc").args(["-O2", "-o"]).arg(&program).args([source, "-lspandsp", "-lm"]).output();
-        let built = built.expect("cc");
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        program
-    });
+    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| built("peer.c", "compare-dsp-peer", &["-lspandsp", "-lm"]));
     let mut input = Vec::new();
     for clip in clips {
         input.extend((clip.len() as u32).to_le_bytes());

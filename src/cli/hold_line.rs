@@ -79,8 +79,10 @@ pub fn run(global: &Global, config: Config, named: Named, wish: Wish) -> Result<
         detached: is_detached(),
     };
     let manners = named.manners();
+    let cancels_echo = named.cancels_echo(&*port);
     let mut owner = Owner::new(named.name.clone(), port, line, wish.plan, manners, &mut witness, &INTERRUPTED);
     owner.give_up_after(global.timeout);
+    owner.cancel_echo(cancels_echo);
     let seconds = config.clone();
     owner.bridge_over(Box::new(move |name, now| open_second(&seconds, name, wish.command, now)));
     if is_detached() {
@@ -130,7 +132,8 @@ fn open_second(config: &Config, name: &str, command: &str, now: Time) -> Result<
     faces_an_exchange(&*port, &named, command)?;
     free_of_other_telephones(&mut *port, &named.name, None)?;
     let line = Line::new(port.kind(), port.capabilities(), named.country.clone(), now);
-    Ok(SecondLine { manners: named.manners(), name: named.name, port, line, lock })
+    let cancels_echo = named.cancels_echo(&*port);
+    Ok(SecondLine { manners: named.manners(), name: named.name, port, line, cancels_echo, lock })
 }
 
 /// Requests of other processes, with our contacts and our country's prefix.

@@ -25,6 +25,11 @@ pub struct Named {
 }
 
 impl Named {
+    /// Whether the port leaves its echo to us.
+    pub fn cancels_echo(&self, port: &dyn Port) -> bool {
+        !port.capabilities().echo_canceller && self.config.as_ref().is_none_or(LineConfig::cancels_echo)
+    }
+
     /// Finds the line that `--line` (or the configuration, or the machine) means.
     pub fn find(global: &Global, config: &Config, given: Option<&str>) -> Result<Named, Error> {
         Named::find_among(config, given.or(global.line.as_deref()))

@@ -47,9 +47,31 @@ pub fn gain(db: f32) -> f32 {
     10f32.powf(db / 20.0)
 }
 
+/// Makes samples louder or softer by so many dB; what does not fit is held at full scale. Returns how many did not.
+pub fn amplify(samples: &mut [i16], db: f32) -> usize {
+    let factor = gain(db);
+    let mut clipped = 0;
+    for s in samples {
+        let x = (f32::from(*s) * factor).round();
+        clipped += usize::from(!(-32_768.0..=32_767.0).contains(&x));
+        // the conversion saturates
+        *s = x as i16;
+    }
+    clipped
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_gain_is_linear_until_it_saturates() {
+        let mut samples = [100, -100, 1, 0, 20_000, -20_000, i16::MIN, i16::MAX];
+        assert_eq!(amplify(&mut samples, 6.0206), 4);
+        assert_eq!(samples, [200, -200, 2, 0, i16::MAX, i16::MIN, i16::MIN, i16::MAX]);
+        let mut samples = [1000, -1000];
+        assert_eq!((amplify(&mut samples, -20.0), samples), (0, [100, -100]));
+    }
 
     #[test]
     fn a_sine_of_peak_22767_is_0_dbm0() {

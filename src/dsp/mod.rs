@@ -4,6 +4,7 @@
 //!  made:   tone  dtmf  fsk  caller_id  voice ──▶ Source::add_to ──▶ samples
 //!  heard:  samples ──▶ ear ──▶ Heard         (off-hook: digits, tones, speech, silence, fax)
 //!          samples ──▶ caller_id::Receiver   (on-hook: who calls)
+//!  passed: samples ──▶ echo ──▶ agc ──▶ samples, concealment and comfort_noise where packets are missing, noise to measure
 //! ```
 //!
 //! Everything runs at 8 kHz on 16 bit linear samples. Nothing allocates per call once it is warm.
@@ -11,12 +12,17 @@
 pub mod level;
 pub mod oscillator;
 
+pub mod agc;
 pub mod caller_id;
 pub mod clicks;
+pub mod comfort_noise;
+pub mod concealment;
 pub mod describe;
 pub mod dtmf;
+pub mod echo;
 pub mod fsk;
 pub mod g711;
+pub mod noise;
 pub mod resample;
 pub mod sit;
 pub mod tone;
@@ -49,8 +55,8 @@ impl Default for Frame {
 
 /// Something that makes sound. Sources are added to what is already there, so several can speak at once.
 pub trait Source {
-    /// Adds the next `out.len()` samples to `out`, saturating. `false` once it is finished: the samples after its end are
-    /// left as they were, and every later call adds nothing.
+    /// Adds the next `out.len()` samples to `out`, saturating. `false` once it is finished: the samples after its end
+    /// are left as they were, and every later call adds nothing.
     fn add_to(&mut self, out: &mut [i16]) -> bool;
 }
 

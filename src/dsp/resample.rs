@@ -1,6 +1,7 @@
-//! Any rate to 8 kHz: a sinc under a Hann window, cut off below the lower of the two rates' halves.
+//! From one rate to another, most of all to 8 kHz: a sinc under a Hann window, cut off below the lower of the two rates' halves.
 //!
-//! 256 phases with a line between two of them: images are 90 dB down. Output n lies at the time of n/8000 s, whatever the rate.
+//! 256 phases with a line between two of them: images are 90 dB down. Output n lies at the time of n periods of the
+//! new rate, whatever the old one.
 
 /// Zero crossings of the sinc on either side.
 const CROSSINGS: f64 = 16.0;
@@ -8,7 +9,7 @@ const PHASES: usize = 256;
 /// The telephone band ends at 3.4 kHz: the filter may fall off from there.
 const CUT: f64 = 0.92;
 
-/// Takes samples of one rate and gives them at 8 kHz, in pieces of any length.
+/// Takes samples of one rate and gives them at another, in pieces of any length.
 #[derive(Clone, Debug)]
 pub struct Resampler {
     /// Input samples per output sample.
@@ -23,9 +24,15 @@ pub struct Resampler {
 }
 
 impl Resampler {
-    /// From a rate of 1 to 400 kHz.
+    /// From a rate of 1 to 400 kHz to that of the line.
     pub fn new(from_hz: u32) -> Resampler {
-        let step = f64::from(from_hz.clamp(1000, 400_000)) / 8000.0;
+        Resampler::between(from_hz, 8000)
+    }
+
+    /// Both rates of 1 to 400 kHz.
+    pub fn between(from_hz: u32, to_hz: u32) -> Resampler {
+        let rate = |hz: u32| f64::from(hz.clamp(1000, 400_000));
+        let step = rate(from_hz) / rate(to_hz);
         let cut = CUT * (1.0 / step).min(1.0);
         let half = (CROSSINGS / cut).ceil() as usize;
         let taps = 2 * half;
@@ -73,6 +80,9 @@ impl Resampler {
 
     /// What is still inside: as if silence followed.
     pub fn finish(&mut self, out: &mut Vec<f32>) {
+        if self.step == 1.0 {
+            return;
+        }
         let silence = vec![0.0; self.taps / 2];
         self.feed(&silence, out);
     }
@@ -99,6 +109,24 @@ mod tests {
             assert!(out.len().abs_diff(4000) <= 2, "{rate}: {}", out.len());
             let expected = sine(8000, 1004.0, 0.5);
             let off = out.iter().zip(&expected).skip(100).take(3700).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
+            assert!(off < 0.004, "{rate}: {off}");
+        }
+    }
+
+    #[test]
+    fn a_line_becomes_a_recording_of_any_rate_without_images() {
+        for rate in [11_025, 16_000, 44_100, 48_000] {
+            let mut out = Vec::new();
+            let mut resampler = Resampler::between(8000, rate);
+            for piece in sine(8000, 3000.0, 0.5).chunks(77) {
+                resampler.feed(piece, &mut out);
+            }
+            resampler.finish(&mut out);
+            let expected = sine(rate, 3000.0, 0.5);
+            assert!(out.len().abs_diff(expected.len()) <= 8, "{rate}: {} for {}", out.len(), expected.len());
+            let edge = rate as usize / 50;
+            let both = out.iter().zip(&expected).skip(edge).take(expected.len() - 2 * edge);
+            let off = both.map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
             assert!(off < 0.004, "{rate}: {off}");
         }
     }

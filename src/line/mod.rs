@@ -8,6 +8,7 @@
 //!
 //! The ear is deaf while we make noise ourselves: the hybrid sends our own digits back at us, and a flash clicks.
 
+pub mod across;
 pub mod battery;
 pub mod ring;
 pub mod voltage;

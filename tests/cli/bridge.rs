@@ -59,6 +59,32 @@ fn who_is_connected_hears_the_other_line() {
     assert!(sent["dur"].as_f64().unwrap() > 5.0, "{sent}");
 }
 
+/// The second line's hybrid gives back a good part of what it is sent: to who speaks, an echo of himself.
+#[test]
+fn who_is_connected_does_not_hear_himself_from_the_other_line() {
+    let tipring = Tipring::start();
+    let line = scenario(&tipring, "", 60.0);
+    let pair = "about = \"a test's\"\n[pair]\necho_loss_db = 8.0\necho_delay_ms = 10.0\n";
+    let second = format!("{SECOND}&scenario={}", tipring.file("other.toml", pair));
+    let wav = tipring.path().join("call.wav").to_string_lossy().into_owned();
+    let returned_db = |canceller: &str| {
+        let other = format!("[line.other]\nport = \"{second}\"\n{canceller}");
+        let config = tipring.file("tipring.toml", &format!("[line.office]\nport = \"{line}\"\n{other}"));
+        // who is called says nothing
+        let args = ["--config", &config, "--line", "office", "answer", "--transfer-to", "5550112", "--warm"];
+        tipring.run(&[&args[..], &["--second-line", "other", "--record", &wav]].concat()).exits(0);
+        let samples: Vec<f64> =
+            hound::WavReader::open(&wav).unwrap().samples::<i16>().map(|s| s.unwrap().into()).collect();
+        let talk = &samples[samples.len() - 2 * 8000 * 25..samples.len() - 2 * 8000 * 5];
+        let energy = |channel: usize| talk.iter().skip(channel).step_by(2).map(|s| s * s).sum::<f64>();
+        10.0 * (energy(1) / energy(0)).log10()
+    };
+    let (with, without) = (returned_db(""), returned_db("echo_canceller = \"off\"\n"));
+    println!("{with:.1} dB come back, {without:.1} where nobody cancels");
+    assert!((-20.0..-10.0).contains(&without), "{without} dB come back where nobody cancels");
+    assert!(with < without - 20.0, "{with} dB for {without}");
+}
+
 #[test]
 fn nobody_reached_leaves_the_caller_where_he_was() {
     let tipring = Tipring::start();

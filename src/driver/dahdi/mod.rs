@@ -68,21 +68,21 @@ pub enum BufferPolicy {
 pub enum EchoCanceller {
     /// None: we cancel echo ourselves, or the far end does.
     Off,
-    /// The one that `system.conf` attached to the channel, if any, with its usual length.
+    /// The one that `system.conf` attached to the channel, with its usual length, if there is one and it may run.
     #[default]
     Configured,
     /// This one (`mg2`, `oslec`, `kb1`, `jpah`, `hpec`, or a card's own), of so many taps: 8 to a millisecond.
     Named { name: String, taps: u32 },
 }
 
-/// `default`, `off`, or a name and its taps: `mg2:128`.
+/// `default`, `off`, `own` (off in the kernel: we do it), or a name and its taps: `mg2:128`.
 impl std::str::FromStr for EchoCanceller {
     type Err = PortError;
 
     fn from_str(text: &str) -> Result<EchoCanceller, PortError> {
         match text {
             "default" => Ok(EchoCanceller::Configured),
-            "off" => Ok(EchoCanceller::Off),
+            "off" | "own" => Ok(EchoCanceller::Off),
             named => {
                 let (name, taps) = named.split_once(':').unwrap_or((named, "128"));
                 let taps = taps.parse().map_err(|_| {
@@ -175,8 +175,17 @@ impl OpenOptions {
 /// The kernel takes these lengths and quietly puts 128 for others.
 const TAPS: [u32; 6] = [32, 64, 128, 256, 512, 1024];
 
+fn takes_the_kernel_down(canceller: &str) -> bool {
+    matches!(canceller.to_ascii_lowercase().as_str(), "sec" | "sec2")
+}
+
+/// The taps for the canceller that `system.conf` attached, if it attached one that may run.
+fn taps_for_attached(canceller: Option<&str>) -> Option<u32> {
+    canceller.filter(|name| !takes_the_kernel_down(name)).map(|_| 128)
+}
+
 fn check_canceller(name: &str, taps: u32) -> Result<(), PortError> {
-    if matches!(name.to_ascii_lowercase().as_str(), "sec" | "sec2") {
+    if takes_the_kernel_down(name) {
         return Err(PortError::BadOption(format!(
             "echo canceller {name}: it writes outside its memory and takes the kernel down within seconds; use mg2 or oslec"
         )));
@@ -667,7 +676,12 @@ fn set_canceller(
     let failed = |what: &'static str| move |e| explain_errno(port, what, e);
     let taps = match canceller {
         EchoCanceller::Off => 0,
-        EchoCanceller::Configured => 128,
+        // without one attached the request would succeed and do nothing
+        EchoCanceller::Configured => {
+            let dahdi = discover::dahdi(root);
+            let attached = dahdi.channel(number).and_then(|(_, c)| c.echo_canceller.as_deref());
+            taps_for_attached(attached).unwrap_or(0)
+        }
         EchoCanceller::Named { name, taps } => {
             ioctl::echocancel(fd, 0).map_err(failed("stop the echo canceller"))?;
             let ctl = root.join("dev/dahdi/ctl");
@@ -689,15 +703,7 @@ fn set_canceller(
         }
     };
     ioctl::echocancel(fd, taps as i32).map_err(failed("start the echo canceller"))?;
-    // without one attached the request succeeds and does nothing
-    let attached = match canceller {
-        EchoCanceller::Off => false,
-        EchoCanceller::Named { .. } => true,
-        EchoCanceller::Configured => {
-            discover::dahdi(root).channel(number).is_some_and(|(_, c)| c.echo_canceller.is_some())
-        }
-    };
-    Ok(attached)
+    Ok(taps > 0)
 }
 
 #[cfg(test)]

@@ -251,6 +251,18 @@ fn options_that_the_kernel_would_bend_or_die_of_are_refused() {
 }
 
 #[test]
+fn what_system_conf_attached_runs_unless_it_takes_the_kernel_down() {
+    for name in ["MG2", "OSLEC", "KB1", "VPMOCT032", "secure"] {
+        assert_eq!(taps_for_attached(Some(name)), Some(128), "{name}");
+    }
+    for name in [Some("SEC"), Some("SEC2"), Some("sec"), None] {
+        assert_eq!(taps_for_attached(name), None, "{name:?}");
+    }
+    assert_eq!("own".parse(), Ok(EchoCanceller::Off));
+    assert!("sec2:128".parse::<EchoCanceller>().is_err());
+}
+
+#[test]
 fn a_policy_that_waits_for_full_buffers_gets_full_buffers() {
     let depth = |policy| OpenOptions { policy, buffers: 8, queued_blocks: 3, ..Default::default() }.depth();
     assert_eq!(depth(BufferPolicy::Immediate), 3);
