@@ -44,8 +44,8 @@ impl Step {
         self
     }
 
-    pub fn result(mut self, result: &'static str) -> Step {
-        self.result = Some(Cow::Borrowed(result));
+    pub fn result(mut self, result: impl Into<Cow<'static, str>>) -> Step {
+        self.result = Some(result.into());
         self
     }
 }

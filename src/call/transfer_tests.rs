@@ -264,6 +264,8 @@ fn the_width_that_the_exchange_took_is_used_from_then_on() {
     let run = run(&["5550101"], true, manners(), exchange);
     let last = run.actions.iter().rev().find(|a| matches!(a, Action::Flash(_)));
     assert_eq!(last, Some(&Action::Flash(Duration::from_millis(850))));
+    let named = run.steps.iter().filter_map(|s| s.result.as_deref()).find(|r| r.contains("too short"));
+    assert_eq!(named, Some("600ms was too short for this exchange"));
 }
 
 #[test]

@@ -70,6 +70,7 @@ impl Transfer {
             return;
         }
         if why == Why::Consult && tone.kind.is_dial_tone() && self.timers.is_armed(Timer::NoRecallTone) {
+            let too_short = if self.width_taken.is_none() { self.too_short() } else { None };
             self.width_taken = Some(self.width_taken.unwrap_or(self.width));
             self.unanswered = 0;
             self.timers.stop_all();
@@ -82,7 +83,10 @@ impl Transfer {
                 self.back_attempts = 0;
                 return self.settle(now, Why::Back);
             }
-            self.out.tell(step);
+            self.out.tell(match too_short {
+                Some(width) => step.result(format!("{}ms was too short for this exchange", width.as_millis())),
+                None => step,
+            });
             if self.aborted {
                 return self.go_back(now);
             }
@@ -93,6 +97,13 @@ impl Transfer {
                 self.timers.set(Timer::SendDigits, now + RECEIVER_READY);
             }
         }
+    }
+
+    /// The longest of the flashes that this exchange did not take, where a longer one was: what it took for a bounce or a
+    /// click. One that is too long is not without an answer, but taken for a hang-up.
+    fn too_short(&self) -> Option<Duration> {
+        let tried = self.manners.flash_widths.get(..self.width)?;
+        tried.iter().copied().filter(|w| *w < self.flash_width()).max()
     }
 
     /// An exchange that takes our flash for a hang-up gives dial tone, too: the caller is gone, and what we dial is a call
