@@ -2,7 +2,7 @@
 
 use super::super::{Evidence, Step};
 use super::flash::NO_PROGRESS_TONE_HZ;
-use super::{BACK_ATTEMPTS, Goal, NO_TONE, State, Timer, Transfer, Transferred, Why};
+use super::{BACK_ATTEMPTS, Goal, NO_TONE, RECEIVER_READY, State, Timer, Transfer, Transferred, Why};
 use crate::clock::Time;
 use crate::event::{Event, Heard, ToneKind};
 use std::time::Duration;
@@ -58,6 +58,18 @@ impl Transfer {
             }
             Event::Heard(Heard::OtherTone { .. }) => self.strange_tone = true,
             Event::Heard(Heard::Tone { tone, .. }) if tone.is(ToneKind::CallWaiting) => {}
+            Event::Heard(Heard::Tone { tone, .. })
+                if tone.kind.is_dial_tone()
+                    && !self.tone_before_code
+                    && !self.in_doubt
+                    && self.code(Why::Back).is_some() =>
+            {
+                // the recall tone, late: the code fell on deaf ears, and another flash would be as early
+                self.tone_before_code = true;
+                self.state = State::Listening(Why::Back);
+                self.timers.stop_all();
+                self.timers.set(Timer::SendDigits, now + RECEIVER_READY);
+            }
             Event::Heard(Heard::Tone { tone, .. }) if self.in_doubt && self.back_attempts + 1 >= RELEASED_ATTEMPTS => {
                 // the exchange has nobody for us: the code was taken, and the two are together
                 self.in_doubt = false;
