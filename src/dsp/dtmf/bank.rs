@@ -35,8 +35,8 @@ static BANK: LazyLock<Bank> = LazyLock::new(|| {
     let hann = |n: usize| (1.0 + (TAU * (n as f64 + 0.5) / WINDOW as f64).cos()) / WINDOW as f64;
     Bank {
         // twice: a sine of peak 1 sums to 1
-        cosines: std::array::from_fn(|n| std::array::from_fn(|i| (2.0 * hann(n) * turn(nominal(i), n).cos()) as f32)),
-        sines: std::array::from_fn(|n| std::array::from_fn(|i| (-2.0 * hann(n) * turn(nominal(i), n).sin()) as f32)),
+        cosines: std::array::from_fn(|n| std::array::from_fn(|i| (2.0 * hann(n) * turn(NOMINAL[i], n).cos()) as f32)),
+        sines: std::array::from_fn(|n| std::array::from_fn(|i| (-2.0 * hann(n) * turn(NOMINAL[i], n).sin()) as f32)),
         // of the sum and the difference: their squares have each sample twice
         weight: std::array::from_fn(|n| (hann(n) / 2.0) as f32),
     }
@@ -73,9 +73,11 @@ impl Bank {
     }
 }
 
-pub fn nominal(index: usize) -> f32 {
-    if index < 4 { LOW_HZ[index] } else { HIGH_HZ[index - 4] }
-}
+/// Their frequencies, Hz.
+pub const NOMINAL: [f32; 8] = {
+    let ([a, b, c, d], [e, f, g, h]) = (LOW_HZ, HIGH_HZ);
+    [a, b, c, d, e, f, g, h]
+};
 
 #[cfg(test)]
 mod tests {
@@ -88,7 +90,7 @@ mod tests {
             let mut sum = (0.0, 0.0);
             for (n, x) in window.iter().enumerate() {
                 let hann = (1.0 - (TAU * (n as f64 + 0.5) / WINDOW as f64).cos()) / WINDOW as f64;
-                let turn = TAU * f64::from(nominal(i)) / 8000.0 * (n as f64 + 0.5 - HALF as f64);
+                let turn = TAU * f64::from(NOMINAL[i]) / 8000.0 * (n as f64 + 0.5 - HALF as f64);
                 sum.0 += 2.0 * hann * f64::from(*x) * turn.cos();
                 sum.1 -= 2.0 * hann * f64::from(*x) * turn.sin();
             }
@@ -111,7 +113,7 @@ mod tests {
     #[test]
     fn a_sine_of_peak_one_is_one_and_its_power_a_half() {
         for i in 0..8 {
-            let window = std::array::from_fn(|n| (TAU * f64::from(nominal(i)) / 8000.0 * n as f64 + 0.3).sin() as f32);
+            let window = std::array::from_fn(|n| (TAU * f64::from(NOMINAL[i]) / 8000.0 * n as f64 + 0.3).sin() as f32);
             let sines = Bank::get().look(&window);
             let amplitude = sines.re[i].hypot(sines.im[i]);
             assert!((amplitude - 1.0).abs() < 0.02 && (sines.power - 0.5).abs() < 0.02, "{amplitude} {}", sines.power);

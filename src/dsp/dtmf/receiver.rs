@@ -1,6 +1,6 @@
 //! The receiver: looks of 10 ms, five of which must agree.
 
-use super::bank::{Bank, WINDOW, nominal};
+use super::bank::{Bank, NOMINAL, WINDOW};
 use super::doubt::Doubt;
 use crate::clock::Time;
 use crate::dsp::filter::{self, Biquad, Cascade, Memory};
@@ -27,7 +27,8 @@ pub struct Receiver {
     /// Of the hop before, as it came and filtered.
     raw_before: f32,
     power_before: f32,
-    hops: [Hop; HISTORY],
+    /// The last of them, in a ring.
+    hops: [Hop; RING],
     /// Hops so far.
     count: u64,
     held: Option<Held>,
@@ -39,6 +40,8 @@ pub struct Receiver {
 const HOP: usize = 40;
 /// Looks that are remembered: 240 ms.
 const HISTORY: usize = 48;
+/// The next power of two: places are found without a division.
+const RING: usize = 64;
 /// Looks that must agree: they span 30 ms, which a digit of 40 ms always has and one of 23 ms never.
 const AGREE: usize = 5;
 /// So many are enough for a piece of a digit that a lost packet has broken in two.
@@ -53,10 +56,8 @@ const GONE: u32 = 5;
 const MAX_DEVIATION: f32 = 0.024;
 /// Peak of each tone, at least: −42 dBm0.
 const MIN_AMPLITUDE: f32 = 180.8;
-/// Sum of squares of a hop that need not be looked at: a quarter of the softest digit's.
-const FAINT: f32 = MIN_AMPLITUDE * MIN_AMPLITUDE / 4.0 * HOP as f32;
-/// The same of a hop that need not even be filtered.
-const STILL: f32 = FAINT / 4.0;
+/// Sum of squares of a hop that need not be looked at, nor filtered: half of the softest digit's.
+const FAINT: f32 = MIN_AMPLITUDE * MIN_AMPLITUDE / 2.0 * HOP as f32;
 /// Share of the power above the dial tone that the two tones must have: 12 dB of signal to noise leaves 0.94.
 const MIN_SHARE: f32 = 0.84;
 /// More than this below 600 Hz, in proportion to the digit, must be explained: −6 dB. Noise leaves −20.
@@ -76,6 +77,9 @@ struct Hop {
     im: [f32; 8],
     /// Their squares.
     squares: [f32; 8],
+    /// By how much each has turned since the look before, as a complex number.
+    turn_re: [f32; 8],
+    turn_im: [f32; 8],
     /// Mean square above the dial tone, in the window.
     power: f32,
     /// Mean square of what the dial tone filter took, in this hop.
@@ -119,7 +123,7 @@ impl Receiver {
             window: [0.0; WINDOW],
             raw_before: 0.0,
             power_before: 0.0,
-            hops: [Hop::default(); HISTORY],
+            hops: [Hop::default(); RING],
             count: 0,
             held: None,
             piece: None,
@@ -169,7 +173,7 @@ impl Receiver {
         let raw = filter::power(newest);
         let mut hop = Hop::default();
         let mut power = 0.0;
-        if raw.max(self.raw_before) > STILL {
+        if raw.max(self.raw_before) > FAINT {
             REJECT_DIAL_TONE.pass(&mut self.reject_dial_tone, newest);
             power = filter::power(newest);
             hop.below = ((raw - power) / HOP as f32).max(0.0);
@@ -181,10 +185,15 @@ impl Receiver {
         if power.max(self.power_before) > FAINT {
             let sines = Bank::get().look(&self.window);
             (hop.re, hop.im, hop.power) = (sines.re, sines.im, sines.power);
-            hop.squares = std::array::from_fn(|i| hop.re[i] * hop.re[i] + hop.im[i] * hop.im[i]);
+            let old = self.hop(0);
+            for i in 0..8 {
+                hop.squares[i] = hop.re[i] * hop.re[i] + hop.im[i] * hop.im[i];
+                hop.turn_re[i] = hop.re[i] * old.re[i] + hop.im[i] * old.im[i];
+                hop.turn_im[i] = hop.im[i] * old.re[i] - hop.re[i] * old.im[i];
+            }
         }
         (self.raw_before, self.power_before) = (raw, power);
-        self.hops[self.count as usize % HISTORY] = hop;
+        self.hops[self.count as usize % RING] = hop;
         self.count += 1;
         self.heard += HOP as u64;
         self.decide(out);
@@ -192,7 +201,7 @@ impl Receiver {
 
     /// The look that is `ago` hops old.
     fn hop(&self, ago: usize) -> &Hop {
-        &self.hops[(self.count as usize + HISTORY - 1 - ago) % HISTORY]
+        &self.hops[(self.count as usize + RING - 1 - ago) % RING]
     }
 
     /// The middle of the window of the look `ago` hops old, and a fraction of a hop before it.
@@ -332,8 +341,8 @@ impl Receiver {
         for ago in 0..agree {
             sums.iter_mut().zip(&self.hop(ago).squares).for_each(|(sum, square)| *sum += square);
         }
-        let loudest = |group: usize| (group..group + 4).max_by(|&a, &b| sums[a].total_cmp(&sums[b]));
-        let (low, high) = (loudest(0)?, loudest(4)?);
+        let loudest = |group| (group + 1..group + 4).fold(group, |best, i| if sums[i] > sums[best] { i } else { best });
+        let (low, high) = (loudest(0), loudest(4));
         // in phase they are at most what they are in power: speech and noise need no closer look
         if sums[low] + sums[high] < 2.0 * MIN_SHARE * power * agree as f32 {
             return None;
@@ -372,17 +381,17 @@ impl Receiver {
         // the turn of the phase from look to look tells how far off the frequency is
         let (mut re, mut im) = (0.0f32, 0.0f32);
         for ago in 0..agree - 1 {
-            let (new, old) = (self.hop(ago), self.hop(ago + 1));
-            re += new.re[index] * old.re[index] + new.im[index] * old.im[index];
-            im += new.im[index] * old.re[index] - new.re[index] * old.im[index];
+            let hop = self.hop(ago);
+            (re, im) = (re + hop.turn_re[index], im + hop.turn_im[index]);
         }
         let (turn_re, turn_im) = TURN[index];
         let off = angle(re * turn_re + im * turn_im, im * turn_re - re * turn_im);
-        let hz = nominal(index) + off * (8000.0 / HOP as f32 / std::f32::consts::TAU);
+        let hz = NOMINAL[index] + off * (8000.0 / HOP as f32 / std::f32::consts::TAU);
         // the next tone of the group may be the nearer one
+        let away = |i: usize| (NOMINAL[i] - hz).abs();
         let group = index / 4 * 4;
-        let index = (group..group + 4).min_by(|&a, &b| (nominal(a) - hz).abs().total_cmp(&(nominal(b) - hz).abs()))?;
-        if (hz / nominal(index) - 1.0).abs() > MAX_DEVIATION {
+        let index = (group + 1..group + 4).fold(group, |best, i| if away(i) < away(best) { i } else { best });
+        if away(index) > MAX_DEVIATION * NOMINAL[index] {
             return None;
         }
         // added up in phase at the frequency that was found
@@ -392,10 +401,11 @@ impl Receiver {
         for ago in (0..agree).rev() {
             let hop = self.hop(ago);
             (re, im) = (re * cos - im * sin + hop.re[index], im * cos + re * sin + hop.im[index]);
-            least = least.min(hop.squares[index]);
+            least = if hop.squares[index] < least { hop.squares[index] } else { least };
         }
-        let amplitude = (re * re + im * im).sqrt() / agree as f32;
-        (amplitude >= MIN_AMPLITUDE && least >= 0.36 * amplitude * amplitude).then_some(Line { index, amplitude })
+        let square = (re * re + im * im) / (agree * agree) as f32;
+        let steady = square >= MIN_AMPLITUDE * MIN_AMPLITUDE && least >= 0.36 * square;
+        steady.then(|| Line { index, amplitude: square.sqrt() })
     }
 }
 
@@ -447,7 +457,7 @@ static REJECT_DIAL_TONE: LazyLock<Cascade> = LazyLock::new(|| {
 /// How the phase of each frequency turns in one hop.
 static TURN: LazyLock<[(f32, f32); 8]> = LazyLock::new(|| {
     std::array::from_fn(|i| {
-        let turn = f64::from(nominal(i)) * HOP as f64 / 8000.0 * std::f64::consts::TAU;
+        let turn = f64::from(NOMINAL[i]) * HOP as f64 / 8000.0 * std::f64::consts::TAU;
         (turn.cos() as f32, turn.sin() as f32)
     })
 });

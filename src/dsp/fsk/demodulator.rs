@@ -87,8 +87,8 @@ const FAINT: f32 = 0.05;
 const SURE: f32 = 0.5;
 /// Samples without carrier that end it.
 const GONE: u32 = 12;
-/// What is left of a level after a step: 0.9995 a sample.
-const LEVEL_DECAY: f32 = 0.996_007;
+/// What is left of a level after a block: 0.9995 a sample.
+const LEVEL_DECAY: f32 = 0.980_2;
 /// What a step adds to the power: a tenth a sample.
 const POWER_SHARE: f32 = 0.569_533;
 /// What is left of the loudness after a block: 0.98 a sample.
@@ -156,16 +156,19 @@ impl Demodulator {
     fn take_block(&mut self, tell: &mut impl FnMut(&mut Self, Data)) {
         let mut x = self.waiting.map(f32::from);
         HIGH_PASS.pass(&mut self.high_pass, &mut x);
-        self.loudness = peak(&x).max(LOUDNESS_DECAY * self.loudness);
+        self.loudness = most(peak(&x), LOUDNESS_DECAY * self.loudness);
         if self.loudness < STILL && self.reading == Reading::Nothing {
             self.rest();
             return;
         }
         let powers = self.correlate(&x);
-        self.soft.copy_within(BLOCK.., 0);
-        for step in 0..BLOCK / STEP {
-            let carrier = self.soft_bits(&powers, step);
-            self.track(step, carrier, tell);
+        let both = self.soft_bits(&powers);
+        let least = most(FAINT * most(self.levels[0], self.levels[1]), LEAST);
+        for (step, both) in both.as_chunks::<STEP>().0.iter().enumerate() {
+            let mean = ((both[0] + both[4]) + (both[1] + both[5])) + ((both[2] + both[6]) + (both[3] + both[7]));
+            self.power += POWER_SHARE * (mean / STEP as f32 - self.power);
+            self.faint = if self.power < least { self.faint + STEP as u32 } else { 0 };
+            self.track(step, above(both, LEAST), tell);
         }
         self.count += BLOCK as u64;
     }
@@ -192,10 +195,13 @@ impl Demodulator {
             for ((slot, x), carrier) in products[BEFORE..].iter_mut().zip(x).zip(&table[from..]) {
                 *slot = x * carrier;
             }
-            // six samples whole, and two thirds of the seventh
-            let p = &*products;
+            // six samples whole, two and two, and two thirds of the seventh
+            let mut twos = [0f32; BLOCK + 4];
+            for (n, two) in twos.iter_mut().enumerate() {
+                *two = products[n + 1] + products[n + 2];
+            }
             for (n, sum) in sums.iter_mut().enumerate() {
-                *sum = ((p[n + 6] + p[n + 5]) + (p[n + 4] + p[n + 3])) + ((p[n + 2] + p[n + 1]) + p[n] * 0.666_67);
+                *sum = (twos[n] + twos[n + 2]) + (twos[n + 4] + products[n] * 0.666_67);
             }
         }
         for (marks, sums) in self.marks.iter_mut().zip(&sums) {
@@ -206,32 +212,28 @@ impl Demodulator {
         [square(&sums[0], &sums[1]), square(&sums[2], &sums[3])]
     }
 
-    /// The soft bits of a step, and which of its samples are loud enough to be data.
-    fn soft_bits(&mut self, powers: &[[f32; BLOCK]; 2], step: usize) -> u8 {
-        let of = |powers: &[f32; BLOCK]| -> [f32; STEP] { std::array::from_fn(|n| powers[step * STEP + n]) };
-        let (mark, space) = (of(&powers[0]), of(&powers[1]));
-        let [strong_mark, strong_space] = &mut self.levels;
-        *strong_mark = peak(&mark).max(LEVEL_DECAY * *strong_mark);
-        *strong_space = peak(&space).max(LEVEL_DECAY * *strong_space);
-        // half of the twist is taken out: all of it would make a strong mark's share in the filter of a weak space a space
-        let balance = (strong_space.max(1e-6) / strong_mark.max(1e-6)).sqrt().clamp(0.25, 4.0);
-        let most = strong_mark.max(*strong_space);
-        let mut both = [0f32; STEP];
-        for n in 0..STEP {
-            let mark = mark[n] * balance;
-            both[n] = mark + space[n];
-            self.soft[KEPT + step * STEP + n] = (mark - space[n]) / both[n].max(1e-6);
+    /// The soft bits of a block, and the power of mark and space together.
+    fn soft_bits(&mut self, powers: &[[f32; BLOCK]; 2]) -> [f32; BLOCK] {
+        let [mark, space] = powers;
+        for (level, powers) in self.levels.iter_mut().zip(powers) {
+            *level = most(peak(powers), LEVEL_DECAY * *level);
         }
-        let mean = (0..STEP).map(|n| mark[n] + space[n]).sum::<f32>() / STEP as f32;
-        self.power += POWER_SHARE * (mean - self.power);
-        self.faint = if self.power < (FAINT * most).max(LEAST) { self.faint + STEP as u32 } else { 0 };
-        (0..STEP).fold(0, |bits, n| bits | u8::from(mark[n] + space[n] > LEAST) << n)
+        // half of the twist is taken out: all of it would make a strong mark's share in the filter of a weak space a space
+        let balance = (most(self.levels[1], 1e-6) / most(self.levels[0], 1e-6)).sqrt().clamp(0.25, 4.0);
+        self.soft.copy_within(BLOCK.., 0);
+        let soft = &mut self.soft[KEPT..];
+        let mut both = [0f32; BLOCK];
+        for n in 0..BLOCK {
+            let weighted = mark[n] * balance;
+            both[n] = mark[n] + space[n];
+            soft[n] = (weighted - space[n]) / most(weighted + space[n], 1e-6);
+        }
+        both
     }
 
     /// Which samples of a step are marks: the first is the lowest bit.
     fn marks_of(&self, step: usize) -> u8 {
-        let soft = &self.soft[KEPT + step * STEP..][..STEP];
-        (0..STEP).fold(0, |bits, n| bits | u8::from(soft[n] > 0.0) << n)
+        self.soft[KEPT + step * STEP..].first_chunk().map_or(0, |soft| above(soft, 0.0))
     }
 
     /// The first sample of what is kept.
@@ -289,7 +291,7 @@ impl Demodulator {
     fn watch_marks(&mut self, step: usize, marks: u8) {
         if marks == 0xFF {
             if self.mark_run as usize > TURN + STEP {
-                let most = self.levels[0].max(self.levels[1]);
+                let most = most(self.levels[0], self.levels[1]);
                 let [re, im] = &self.marks;
                 let (mut turn, at) = ((0.0, 0.0), step * STEP);
                 for n in at..at + STEP {
@@ -404,15 +406,28 @@ fn at_all_alignments(soft: &[f32], at: f32) -> [f32; ALIGNMENTS] {
 }
 
 /// The largest magnitude.
-fn peak(values: &[f32]) -> f32 {
-    let mut most = [0f32; 8];
-    for eight in values.as_chunks::<8>().0 {
-        for i in 0..8 {
-            let value = eight[i].abs();
-            most[i] = if value > most[i] { value } else { most[i] };
+fn peak(values: &[f32; BLOCK]) -> f32 {
+    let mut peaks = [0f32; STEP];
+    for eight in values.as_chunks::<STEP>().0 {
+        for i in 0..STEP {
+            peaks[i] = most(peaks[i], eight[i].abs());
         }
     }
-    most.into_iter().fold(0.0, f32::max)
+    peaks.into_iter().fold(0.0, most)
+}
+
+/// The larger one. `f32::max` takes care of what is no number, which costs more than the comparison.
+fn most(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
+}
+
+/// Which of eight are above this; the first is the lowest bit.
+fn above(values: &[f32; STEP], least: f32) -> u8 {
+    let mut bits = 0;
+    for (n, value) in values.iter().enumerate() {
+        bits |= u8::from(*value > least) << n;
+    }
+    bits
 }
 
 /// Butterworth, second order at 700 Hz: hum, dial tone and the lower half of the noise.
