@@ -26,6 +26,7 @@ mod burst;
 mod cadence;
 mod filter;
 mod front;
+mod modem;
 mod sound;
 mod spectrum;
 mod speech;
