@@ -12,7 +12,7 @@ use tipring::dsp::ear::Ear;
 use tipring::dsp::fsk::Standard;
 use tipring::dsp::tone::ToneGenerator;
 use tipring::dsp::{Source, render};
-use tipring::event::{CallerId, CallerIdFormat, Event, Heard, Tone, ToneKind};
+use tipring::event::{CallerId, CallerIdFormat, Event, FaxTone, Heard, Tone, ToneKind};
 use tipring::facts::Facts;
 use tipring::number::{Digit, PartyNumber};
 
@@ -224,6 +224,30 @@ fn spandsp_measures_the_tones_that_we_make() {
     }
 }
 
+fn fax_heard(samples: &[i16]) -> Vec<(FaxTone, Time)> {
+    let mut out = Vec::new();
+    Ear::new(Facts::embedded().country("us").unwrap(), Time::ZERO).feed(samples, &mut out);
+    assert!(!out.iter().any(|h| matches!(h, Heard::Speech { .. } | Heard::Tone { .. })), "{out:?}");
+    out.iter().filter_map(|h| if let Heard::Fax { tone, since } = h { Some((*tone, *since)) } else { None }).collect()
+}
+
+#[test]
+fn what_modems_of_spandsp_begin_with_is_heard() {
+    use FaxTone::{AnsReversals, Ansam, AnsamReversals, Ced, Cng, V21Preamble};
+    for (kind, expected) in [
+        ("1", &[Cng, Cng][..]),
+        ("2", &[Ced]),
+        ("3", &[Ced, AnsReversals]),
+        ("4", &[Ansam]),
+        ("5", &[Ansam, AnsamReversals]),
+    ] {
+        let heard = fax_heard(&spandsp_says(&["modem-tx", kind]));
+        assert_eq!(heard.iter().map(|h| h.0).collect::<Vec<_>>(), expected, "{kind}: {heard:?}");
+    }
+    let heard = fax_heard(&spandsp_says(&["flags-tx"]));
+    assert!(matches!(heard[..], [(V21Preamble, since)] if since < Time::ms(460)), "{heard:?}");
+}
+
 #[test]
 fn recorded_speech_is_speech_and_neither_digit_nor_tone() {
     let recordings = recorded_speech();
@@ -239,7 +263,14 @@ fn recorded_speech_is_speech_and_neither_digit_nor_tone() {
             ear.feed(samples, &mut out);
             spoken += usize::from(out.iter().any(|h| matches!(h, Heard::Speech { .. })));
             let is_wrong = |h: &&Heard| {
-                matches!(h, Heard::Digit { .. } | Heard::Tone { .. } | Heard::Fax { .. } | Heard::OtherTone { .. })
+                matches!(
+                    h,
+                    Heard::Digit { .. }
+                        | Heard::Tone { .. }
+                        | Heard::Fax { .. }
+                        | Heard::Alert { .. }
+                        | Heard::OtherTone { .. }
+                )
             };
             wrong.extend(out.iter().filter(is_wrong).map(|h| format!("{name}: {h:?}")));
         }

@@ -23,6 +23,8 @@ const MAX_TWIST: f32 = 6.3;
 const MAX_OFF: f64 = 0.012;
 /// How long it may be, our edges included.
 const LASTS: std::ops::RangeInclusive<Duration> = Duration::from_millis(62)..=Duration::from_millis(130);
+/// A block that has as much of the amplitude is full.
+const FULL: f32 = 0.93;
 /// Blocks that may be spoilt in the middle of it.
 const SPOILT: u32 = 1;
 
@@ -54,8 +56,8 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
 pub struct AlertDetector {
     before: [Line; 2],
     run: Option<Run>,
-    /// The last blocks that were no alert: the first of it may be half full.
-    edge: f32,
+    /// The power of the two in the last blocks, newest first: the first block of an alert is seldom full of it.
+    powers: [f32; 2],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +75,7 @@ impl AlertDetector {
         let began = now - Duration::from_millis(5);
         if power < LEAST_POWER {
             self.end(began, 0.0, out);
-            self.edge = 0.0;
+            self.powers = [0.0; 2];
             return;
         }
         let tables: &Tables = &TABLES;
@@ -86,12 +88,13 @@ impl AlertDetector {
         self.before = lines;
         match &mut self.run {
             None if is_alert && steady => {
-                // the block before was part of it, and some of the one before that
-                let early = (self.edge / both).clamp(0.0, 1.0).sqrt();
-                let since = began - Duration::from_micros(5000 + (5000.0 * early) as u64);
+                // some or all of the block before was part of it, and then some of the one before that
+                let [last, first] = self.powers.map(|power| (power / both).clamp(0.0, 1.0).sqrt());
+                let early = if last > FULL { 1.0 + first } else { last };
+                let since = began - Duration::from_micros((5000.0 * early) as u64);
                 self.run = Some(Run { since, power: both, blocks: 2, spoilt: 0 });
             }
-            None => self.edge = if is_alert { self.edge } else { both },
+            None => {}
             Some(run) if is_alert && steady && both > 0.5 * run.power => {
                 run.blocks += 1;
                 run.spoilt = 0;
@@ -101,9 +104,9 @@ impl AlertDetector {
             Some(run) => {
                 let share = (both / run.power).clamp(0.0, 1.0).sqrt();
                 self.end(began, share, out);
-                self.edge = both;
             }
         }
+        self.powers = [both, self.powers[0]];
     }
 
     /// It was over when this share of a block after `at` was heard.
