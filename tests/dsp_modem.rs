@@ -1,6 +1,7 @@
 //! What modems and faxes begin with, and the alert before caller ID in a call: generated here by their definitions, on lines as
 //! they are.
 
+use proptest::prelude::*;
 use std::f64::consts::TAU;
 use std::time::Duration;
 use tipring::clock::Time;
@@ -136,12 +137,17 @@ fn too_few_flags_and_other_data_are_no_preamble() {
 }
 
 fn alerts(heard: &[Heard]) -> Vec<(Time, Duration)> {
-    heard.iter().filter_map(|h| if let Heard::Alert { since, lasted } = h { Some((*since, *lasted)) } else { None }).collect()
+    heard
+        .iter()
+        .filter_map(|h| if let Heard::Alert { since, lasted } = h { Some((*since, *lasted)) } else { None })
+        .collect()
 }
 
 #[test]
 fn an_alert_is_heard_with_its_length_in_silence_and_over_a_voice() {
-    for (lasts_ms, mut alert) in [(80, Alert::off_hook(-20.0)), (100, Alert::on_hook(-20.0)), (80, Alert::off_hook(-32.0))] {
+    for (lasts_ms, mut alert) in
+        [(80, Alert::off_hook(-20.0)), (100, Alert::on_hook(-20.0)), (80, Alert::off_hook(-32.0))]
+    {
         let tones = render(&mut alert, usize::MAX);
         let level = level::dbm0(&tones[80..600]);
         for voice_below in [None, Some(15.0)] {
@@ -211,5 +217,35 @@ fn who_waits_is_heard_in_the_middle_of_a_call() {
         let mut events = Vec::new();
         Receiver::new().feed(&samples, &mut events);
         assert_eq!(events, vec![Event::CallerId(CallerId { format, ..id.clone() })]);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+    #[test]
+    fn any_split_of_the_audio_gives_the_same_modems_and_alerts(
+        sizes in proptest::collection::vec(1usize..900, 1..20),
+        reversals in any::<bool>(),
+        depth in 0.0f64..0.25,
+        seed in any::<u64>(),
+    ) {
+        let answer = Answer { hz: 2103.0, level_dbm0: -18.0, reversals, depth };
+        let mut samples = answer.samples((seed, -50.0), None);
+        samples.extend(flags(-18.0, 0.0, 600, (seed, -50.0)));
+        samples.extend(render(&mut Alert::off_hook(-20.0), usize::MAX));
+        samples.extend([0; 4000]);
+        let whole = heard(&samples);
+        prop_assert_eq!(alerts(&whole).len(), 1);
+        let (mut ear, mut pieces) = (Ear::new(Facts::embedded().country("us").unwrap(), Time::ZERO), Vec::new());
+        let mut rest = &samples[..];
+        for n in sizes.into_iter().cycle() {
+            let (now, later) = rest.split_at(n.min(rest.len()));
+            ear.feed(now, &mut pieces);
+            rest = later;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        prop_assert_eq!(whole, pieces);
     }
 }

@@ -36,6 +36,9 @@ const WAITING_S: f64 = 5.0;
 /// How long the beep of an answering machine is, and how soon it comes after its words.
 const BEEP: std::ops::RangeInclusive<Duration> = Duration::from_millis(150)..=Duration::from_millis(2000);
 const BEEP_AFTER_S: f64 = 5.0;
+/// Fax tones as they are described: T.30, with the error of the description.
+const ANSWER_HZ: std::ops::RangeInclusive<u16> = 2080..=2120;
+const CNG_HZ: std::ops::RangeInclusive<u16> = 1060..=1140;
 
 pub struct Channel {
     number: usize,
@@ -59,6 +62,8 @@ pub struct Channel {
     /// When somebody spoke last, and when somebody was announced who waits.
     spoke: Option<Time>,
     alerted: Option<Time>,
+    /// When a fax called last.
+    calling: Option<f64>,
     /// Tones that are over, waiting for the other countries.
     waiting: Vec<Found>,
     last_letter: Option<Time>,
@@ -92,6 +97,7 @@ impl Channel {
             single: None,
             spoke: None,
             alerted: None,
+            calling: None,
             waiting: Vec::new(),
             last_letter: None,
             out: Vec::new(),
@@ -305,15 +311,16 @@ impl Channel {
                 // somebody spoke, and then there is a short tone: whoever calls may speak now
                 let after_speech = self.speech.is_some() || self.spoke.is_some_and(|s| t - seconds(s) < BEEP_AFTER_S);
                 let event = if after_speech && BEEP.contains(&lasted) { "beep" } else { "other-tone" };
-                self.waiting.push(self.with_level(
-                    Found::new(t, event, value).lasting(lasted.as_secs_f64()).with("hz", hz).sure(0.8),
-                ));
+                self.waiting.push(
+                    self.with_level(Found::new(t, event, value).lasting(lasted.as_secs_f64()).with("hz", hz).sure(0.8)),
+                );
             }
         }
     }
 
     fn fax(&mut self, tone: FaxTone, t: f64) {
         if tone == FaxTone::Cng {
+            self.calling = Some(t);
             return self.tell(Found::new(t, "fax", tone.name()).lasting(self.now_s() - 0.02 - t).sure(0.95));
         }
         // an answer tone is known better after a second
@@ -362,6 +369,19 @@ impl Channel {
     /// A regular tone, described. Where a country of ours has it in its plan, that has been told.
     fn described(&mut self, tone: &Regular) {
         let t = seconds(tone.since);
+        let end = t + tone.lasted.as_secs_f64();
+        // what a fax says is known by its name, and that it lasted so long is news
+        let is_fax = |f: &&mut Found| f.event == "fax" && f.t > t - 0.15 && f.t < end;
+        match tone.hz[..] {
+            [hz] if ANSWER_HZ.contains(&hz) => {
+                if let Some(fax) = self.waiting.iter_mut().find(is_fax) {
+                    fax.dur = Some(end - fax.t);
+                    return;
+                }
+            }
+            [hz] if CNG_HZ.contains(&hz) && self.calling.is_some_and(|at| at > t - 0.15 && at < end) => return,
+            _ => {}
+        }
         let mut found = Found::new(t, "unknown-tone", tone.to_string()).lasting(tone.lasted.as_secs_f64()).sure(0.8);
         found.more.insert("hz".into(), tone.hz.clone().into());
         found.more.insert("on_ms".into(), tone.on.map_or(serde_json::Value::Null, |d| (d.as_millis() as u64).into()));

@@ -10,8 +10,8 @@
 //! ```
 
 use super::burst::{Edge, Tracker};
-use super::caller_id::AlertDetector;
 use super::cadence::Recogniser;
+use super::caller_id::AlertDetector;
 use super::dtmf;
 use super::front::{BLOCK, Front};
 use super::modem::{AnswerTone, Preamble};
@@ -40,7 +40,8 @@ use std::time::Duration;
 ///   silence.
 /// - [`Heard::Digit`] when the digit has ended; [`Heard::Fax`] when the tone has lasted long enough (CED and ANSam 500 ms,
 ///   V.21 flags 213 ms) or has ended (CNG), and once more for an answer tone whose phase turned over twice;
-///   [`Heard::Alert`] when it has ended; [`Heard::OtherTone`] when a single tone that no cadence of the country explains has lasted 200 ms.
+///   [`Heard::Alert`] when it has ended; [`Heard::OtherTone`] when a single tone that no cadence of the country explains has lasted 200 ms;
+///   [`Heard::OtherToneEnded`] alone where something could have explained it until it was over. No verdict hangs on such a one.
 ///
 /// Any split of the audio gives the same events. Nothing is allocated per block.
 #[derive(Clone, Debug)]
@@ -62,6 +63,7 @@ pub struct Ear {
     /// What has been told of the answer tone that is on.
     fax_told: Option<FaxTone>,
     silence_told: bool,
+    late: Option<Late>,
 }
 
 impl Ear {
@@ -93,6 +95,7 @@ impl Ear {
             alert: AlertDetector::default(),
             fax_told: None,
             silence_told: false,
+            late: None,
         }
     }
 
@@ -140,6 +143,7 @@ impl Ear {
         self.alert = AlertDetector::default();
         self.fax_told = None;
         self.silence_told = false;
+        self.late = None;
         self.tracker.skip(self.now());
     }
 
@@ -161,7 +165,8 @@ impl Ear {
         }
         let answer = self.answer.lasting(now);
         let mut ced = answer.filter(|(_, lasted)| *lasted >= ANSWER_AT_LAST).map(|(since, _)| since);
-        let (recogniser, single, fax_told) = (&mut self.recogniser, &mut self.single, &mut self.fax_told);
+        let (recogniser, single) = (&mut self.recogniser, &mut self.single);
+        let (fax_told, late) = (&mut self.fax_told, &mut self.late);
         self.tracker.take(&self.front, power, now, following, |edge| match edge {
             Edge::Began { at, partial, after_quiet } => {
                 if answer.is_none() {
@@ -181,6 +186,9 @@ impl Ear {
                 let lasted = at.since(single.burst);
                 if fitted == Sounds::CNG && CNG.contains(&lasted) {
                     out.push(Heard::Fax { tone: FaxTone::Cng, since: single.burst });
+                }
+                if fax_told.is_none() && late.is_none() {
+                    *late = single.untold(at);
                 }
                 single.end(at, out);
                 if fitted.is_empty() { recogniser.interrupted(at, out) } else { recogniser.burst_ended(at, out) }
@@ -205,6 +213,7 @@ impl Ear {
             self.speech.glance(looked, quiet, since, now, out);
         }
         self.recogniser.pass(now, self.tracker.is_level(), out);
+        self.tell_late(out);
         self.digits.feed(&self.block, out);
         self.listen_for_silence(now, out);
     }
@@ -229,6 +238,17 @@ impl Ear {
         }
     }
 
+    /// It could have been the first of a special information tone's three, and was none: the beep of an answering machine.
+    fn tell_late(&mut self, out: &mut Vec<Heard>) {
+        let Some(Late { since, told }) = &self.late else { return };
+        if self.recogniser.named().is_some() || self.single.told {
+            self.late = None;
+        } else if !self.recogniser.is_following_since(*since) {
+            out.push(told.clone());
+            self.late = None;
+        }
+    }
+
     fn listen_for_silence(&mut self, now: Time, out: &mut Vec<Heard>) {
         match self.tracker.quiet_since() {
             None => self.silence_told = false,
@@ -249,6 +269,9 @@ const ANSWER: Duration = Duration::from_millis(500);
 /// And when they are so old, whatever else is made of them: reversals look like other sounds.
 const ANSWER_AT_LAST: Duration = Duration::from_millis(600);
 const SILENCE: Duration = Duration::from_millis(500);
+/// What may be a calling fax is none of the tones that are told late.
+const CNG_HZ: std::ops::RangeInclusive<u16> = 1055..=1145;
+const LOWEST_UNTOLD_HZ: f32 = 900.0;
 /// A single tone is told when it is so old.
 const SINGLE: Duration = Duration::from_millis(200);
 
@@ -262,6 +285,13 @@ struct Single {
     looks: u32,
     misses: u32,
     told: bool,
+}
+
+/// A single tone that was over before anything else had ceased to explain it.
+#[derive(Clone, Debug)]
+struct Late {
+    since: Time,
+    told: Heard,
 }
 
 impl Single {
@@ -293,6 +323,15 @@ impl Single {
             self.told = true;
             out.push(Heard::OtherTone { hz: self.hz.round() as u16, since: self.since });
         }
+    }
+
+    /// What would have been told of it, had nothing else explained it until it ended. Lower tones are those of exchanges:
+    /// one burst of them is nothing by itself.
+    fn untold(&self, at: Time) -> Option<Late> {
+        let (lasted, hz) = (at.since(self.since), self.hz.round() as u16);
+        let is_one = !self.told && self.looks >= 6 && self.misses < 3 && lasted >= SINGLE && self.hz > LOWEST_UNTOLD_HZ;
+        let told = Heard::OtherToneEnded { hz, lasted, at };
+        (is_one && !CNG_HZ.contains(&hz)).then_some(Late { since: self.burst, told })
     }
 
     fn end(&mut self, at: Time, out: &mut Vec<Heard>) {

@@ -69,10 +69,10 @@ impl Cascade {
         let mut z = memory.0;
         for four in samples.as_chunks_mut::<LANES>().0 {
             let (x, mut y, mut next) = (*four, [0.0; LANES], [0.0; LANES]);
-            for i in 0..LANES {
+            for ((output, memory), x) in self.outputs.iter().zip(&self.memory).zip(x) {
                 for n in 0..LANES {
-                    y[n] += self.outputs[i][n] * x[i];
-                    next[n] += self.memory[i][n] * x[i];
+                    y[n] += output[n] * x;
+                    next[n] += memory[n] * x;
                 }
             }
             // what waits for the four before is added up last, two and two

@@ -43,7 +43,8 @@ impl<const N: usize> Carrier<N> {
     fn mix(&self, samples: &[f32], from: usize) -> Complex {
         let (mut re, mut im) = ([0f32; 8], [0f32; 8]);
         let eights = samples.as_chunks::<8>().0;
-        for ((x, cos), sin) in eights.iter().zip(self.cos[from..].as_chunks::<8>().0).zip(self.sin[from..].as_chunks::<8>().0)
+        for ((x, cos), sin) in
+            eights.iter().zip(self.cos[from..].as_chunks::<8>().0).zip(self.sin[from..].as_chunks::<8>().0)
         {
             for i in 0..8 {
                 re[i] += x[i] * cos[i];
@@ -300,7 +301,8 @@ impl Preamble {
             return false;
         }
         // a space is over, and with it a flag
-        let whole = (17..=23).contains(&self.marks) && (4..=10).contains(&run) && (24..=29).contains(&(self.marks + run));
+        let whole =
+            (17..=23).contains(&self.marks) && (4..=10).contains(&run) && (24..=29).contains(&(self.marks + run));
         if !whole {
             (self.flags, self.told) = (0, false);
             return false;

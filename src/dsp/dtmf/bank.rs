@@ -62,10 +62,10 @@ impl Bank {
             }
         }
         let mut powers = [0f32; 8];
-        for from in (0..HALF).step_by(8) {
+        let eights = sum.as_chunks::<8>().0.iter().zip(difference.as_chunks::<8>().0);
+        for ((sum, difference), weight) in eights.zip(self.weight.as_chunks::<8>().0) {
             for i in 0..8 {
-                let n = from + i;
-                powers[i] += (sum[n] * sum[n] + difference[n] * difference[n]) * self.weight[n];
+                powers[i] += (sum[i] * sum[i] + difference[i] * difference[i]) * weight[i];
             }
         }
         sines.power = powers.iter().sum();
@@ -112,8 +112,8 @@ mod tests {
 
     #[test]
     fn a_sine_of_peak_one_is_one_and_its_power_a_half() {
-        for i in 0..8 {
-            let window = std::array::from_fn(|n| (TAU * f64::from(NOMINAL[i]) / 8000.0 * n as f64 + 0.3).sin() as f32);
+        for (i, hz) in NOMINAL.into_iter().enumerate() {
+            let window = std::array::from_fn(|n| (TAU * f64::from(hz) / 8000.0 * n as f64 + 0.3).sin() as f32);
             let sines = Bank::get().look(&window);
             let amplitude = sines.re[i].hypot(sines.im[i]);
             assert!((amplitude - 1.0).abs() < 0.02 && (sines.power - 0.5).abs() < 0.02, "{amplitude} {}", sines.power);
