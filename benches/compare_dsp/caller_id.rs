@@ -251,7 +251,7 @@ pub fn wrong_sums(report: &mut Report, times: usize) {
         spandsp.to_string(),
         minimodem.to_string(),
     ]);
-    report.figure(
+    report.figure_low(
         "bad checksums accepted",
         "0",
         &mine.to_string(),

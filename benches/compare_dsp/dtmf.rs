@@ -468,7 +468,7 @@ pub fn rejected(report: &mut Report) {
     let (ours, multimon) = (ours(&audio).0, peers::multimon(&audio).clips);
     report.table("Digits outside the limits, reported all the same", &["of", "tipring", "spandsp", "multimon-ng"]);
     report.row(&[sent.to_string(), count(&ours), count(&spandsp), count(&multimon)]);
-    report.figure("digits outside the limits, of 1,728", "≤ 10", &count(&ours), &count(&spandsp));
+    report.figure_low("digits outside the limits, of 1,728", "≤ 10", &count(&ours), &count(&spandsp));
 }
 
 /// From the beginning of a digit to the moment at which it is known.
@@ -517,7 +517,7 @@ pub fn latency(report: &mut Report) {
     }
     let (mut a, mut b) = (soon, theirs);
     let pair = |v: &mut Vec<f32>| format!("{} / {} ms", quantile(v, 0.5), quantile(v, 0.95));
-    report.figure("DTMF latency, median / 95 %", "31 / 36 ms", &pair(&mut a), &pair(&mut b));
+    report.figure_low("DTMF latency, median / 95 %", "31 / 36 ms", &pair(&mut a), &pair(&mut b));
 }
 
 fn late(true_at: &[usize], told_at: &[usize]) -> Vec<f32> {
@@ -579,7 +579,7 @@ pub fn talk_off(report: &mut Report, kind: &str, recordings: &[Recording], varia
         format!("{m} in {mh:.1} h"),
     ]);
     if kind.starts_with("speech") {
-        report.figure(
+        report.figure_low(
             &format!("false digits in {hours:.1} h of speech"),
             "0",
             &counts[0].to_string(),

@@ -319,7 +319,7 @@ pub fn false_tones(report: &mut Report, kind: &str, aim: &str, recordings: &[Rec
     }
     let each = |n: usize| format!("{:.2}", n as f32 / hours);
     report.row(&[kind.into(), format!("{hours:.1} h"), each(mine), each(theirs), each(other)]);
-    report.figure(&format!("false tones per hour of {kind}"), aim, &each(mine), &each(theirs));
+    report.figure_low(&format!("false tones per hour of {kind}"), aim, &each(mine), &each(theirs));
 }
 
 /// Ringback, and somebody lifts the receiver and speaks; or nobody does; or the network says no.
