@@ -24,7 +24,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 /// Every key there is, for the manual.
-pub const KEYS: [&str; 18] = [
+pub const KEYS: [&str; 19] = [
     "country",
     "facts",
     "speech",
@@ -34,6 +34,7 @@ pub const KEYS: [&str; 18] = [
     "transfer.back",
     "transfer.complete",
     "transfer.join",
+    "transfer.second_line",
     "transfer.while_ringing",
     "dial",
     "answer_after_rings",
@@ -67,6 +68,8 @@ pub struct LineConfig {
     pub back: Option<String>,
     pub complete: Option<Completion>,
     pub join: Option<String>,
+    /// A line, by name or port, on which targets may be called instead.
+    pub second_line: Option<String>,
     pub while_ringing: Option<bool>,
     pub dial: Option<DialMethod>,
     pub answer_after_rings: Option<u32>,
@@ -82,6 +85,7 @@ impl LineConfig {
     pub fn apply(&self, manners: &mut Manners) {
         if !self.flash.is_empty() {
             manners.flash_widths.clone_from(&self.flash);
+            manners.flash_is_known = true;
         }
         if let Some(back) = &self.back {
             manners.back.clone_from(back);
@@ -146,6 +150,7 @@ struct TransferTable {
     back: Option<Spanned<String>>,
     complete: Option<Spanned<String>>,
     join: Option<Spanned<String>>,
+    second_line: Option<Spanned<String>>,
     while_ringing: Option<bool>,
 }
 
@@ -186,6 +191,22 @@ impl Config {
         let mut mistakes = Vec::new();
         let config = file.check(&mut mistakes);
         if mistakes.is_empty() { Ok(config) } else { Err(complain(text, name, &mistakes)) }
+    }
+
+    /// A second line is another line of this file, or a port.
+    fn check_second_lines(&self, seconds: &[(String, Spanned<String>)], mistakes: &mut Vec<Mistake>) {
+        for (first, second) in seconds {
+            let name = second.get_ref();
+            let label = if name == first {
+                "it is the same line"
+            } else if !self.lines.contains_key(name) && name.parse::<Selector>().is_err() {
+                "must be another line of this file, or a port"
+            } else {
+                continue;
+            };
+            let message = format!("`{}` cannot be the second line of `{}`", printable(name), printable(first));
+            mistakes.push(Mistake { span: second.span(), message, label: label.into() });
+        }
     }
 
     /// Somebody to reach: a name from `[contacts]`, or a number. `international_prefix` stands in for a `+`.
@@ -254,6 +275,7 @@ impl File {
             lines: BTreeMap::new(),
             contacts: BTreeMap::new(),
         };
+        let mut seconds = Vec::new();
         for (name, table) in self.line {
             if name.is_empty() || name.parse::<Selector>().is_ok() {
                 mistakes.push(Mistake {
@@ -262,10 +284,14 @@ impl File {
                     label: "this port's line needs a name that is not itself a port".into(),
                 });
             }
+            if let Some(second) = &table.transfer.second_line {
+                seconds.push((name.clone(), second.clone()));
+            }
             if let Some(line) = table.check(mistakes) {
                 config.lines.insert(name, line);
             }
         }
+        config.check_second_lines(&seconds, mistakes);
         for (name, number) in self.contacts {
             let text = name.get_ref();
             // 911 must stay 911, and a comma parts the targets of a transfer
@@ -358,6 +384,7 @@ impl LineTable {
             back: self.transfer.back.map(Spanned::into_inner),
             complete,
             join: self.transfer.join.map(Spanned::into_inner),
+            second_line: self.transfer.second_line.map(Spanned::into_inner),
             while_ringing: self.transfer.while_ringing,
             dial: self.dial,
             answer_after_rings: self.answer_after_rings.map(Spanned::into_inner),

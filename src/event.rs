@@ -119,6 +119,15 @@ pub enum Event {
     /// No battery for longer than that: the pair is dead, unplugged or cut.
     LineLost,
     LineBack,
+    /// Another telephone on the pair was lifted while we are on-hook, and what it leaves of the voltage.
+    OtherTelephoneLifted {
+        millivolts: u32,
+    },
+    OtherTelephoneHungUp,
+    /// In our flash the loop stayed closed: another telephone is lifted.
+    LoopHeld {
+        millivolts: u32,
+    },
     Reversal,
     FlashDone,
     DialDone,

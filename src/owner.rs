@@ -7,17 +7,18 @@
 //! ```
 
 use crate::call::transfer::Transferred;
-use crate::call::{Call, CallOutput, Completion, Ending, Plan, Reply, Request, Stage, Step};
+use crate::call::{Call, CallOutput, Completion, Ending, Evidence, Manners, Plan, Reply, Request, Second, Stage, Step};
 use crate::clock::Time;
 use crate::control::request::OnFail;
 use crate::control::{Answer, Ask, CallStatus, TransferReport};
+use crate::driver::shifted::Shifted;
 use crate::driver::{Port, PortError};
 use crate::dsp::Frame;
 use crate::error::{Error, Exit};
 use crate::event::{Action, Command, Event};
 use crate::line::{Line, Output, describe};
 use crate::record::{Actor, Record};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -61,6 +62,30 @@ pub struct CallReport {
 /// Turns what users write into targets; the owner's configuration decides.
 pub type Resolve = Box<dyn Fn(&Ask) -> Result<Request, Error> + Send>;
 
+/// A line beside the first one, and what keeps others from it.
+pub struct SecondLine {
+    pub name: String,
+    pub port: Box<dyn Port>,
+    pub line: Line,
+    pub manners: Manners,
+    /// Dropped after the port.
+    pub lock: Option<crate::control::lock::LineLock>,
+}
+
+/// Opens the second line of that name; its [`Line`] begins at this time.
+pub type OpenSecond<'a> = Box<dyn FnMut(&str, Time) -> Result<SecondLine, Error> + 'a>;
+
+/// The second line while it is ours, and the sound on its way between the two.
+struct Beside {
+    line: SecondLine,
+    connected: bool,
+    to_us: VecDeque<Frame>,
+    from_us: VecDeque<Frame>,
+}
+
+/// Two clocks that drift need no more than a frame between them; what waits longer than two would be an echo of its own.
+const BETWEEN_LINES: usize = 2;
+
 pub struct Owner<'a> {
     name: String,
     port: Box<dyn Port>,
@@ -80,6 +105,8 @@ pub struct Owner<'a> {
     deadline: Option<Time>,
     outlives_its_script: bool,
     assumes: Option<String>,
+    open_second: Option<OpenSecond<'a>>,
+    second: Option<Beside>,
 }
 
 struct Pending {
@@ -132,6 +159,8 @@ impl<'a> Owner<'a> {
             deadline: None,
             outlives_its_script: false,
             assumes,
+            open_second: None,
+            second: None,
         }
     }
 
@@ -151,11 +180,17 @@ impl<'a> Owner<'a> {
         self.resolve = Some(resolve);
     }
 
+    /// Transfers may go over a second line.
+    pub fn bridge_over(&mut self, open: OpenSecond<'a>) {
+        self.open_second = Some(open);
+    }
+
     /// Runs the call to its end. Whatever happens, the line is left on-hook.
     pub fn run(mut self) -> Result<CallReport, Error> {
         let result = self.run_to_the_end();
         // also on an error: the port may still take it, and dropping the port is the last resort
         let _ = self.port.command(Command::OnHook);
+        self.close_second();
         for (_, pending) in std::mem::take(&mut self.pending) {
             let _ = pending.reply.send(refused("the call ended".into(), Exit::Failed));
         }
@@ -201,7 +236,16 @@ impl<'a> Owner<'a> {
                 }
                 let now = self.port.now();
                 self.line.hear(now, &heard);
+                if self.line.wants_voltage(now)
+                    && let Some(millivolts) = self.port.line_millivolts()
+                {
+                    self.line.measured(now, millivolts);
+                }
                 self.line.speak(now, &mut sent);
+                if let Some(second) = self.second.as_mut().filter(|s| s.connected) {
+                    push(&mut second.from_us, &heard);
+                    sent = second.to_us.pop_front().unwrap_or_default();
+                }
                 let written = self.port.write(&sent);
                 self.port_result(written)?;
                 let kept = self.witness.audio(&heard, &sent);
@@ -209,6 +253,7 @@ impl<'a> Owner<'a> {
                 self.pump(now)?;
             }
             let now = self.port.now();
+            self.run_second(now)?;
             self.line.handle_timeout(now);
             self.pump(now)?;
             self.call.handle_timeout(now);
@@ -241,6 +286,11 @@ impl<'a> Owner<'a> {
                     }
                     Output::Event(event) => self.event(now, event),
                 }
+            } else if let Some(output) = self.second.as_mut().and_then(|s| s.line.line.poll_output()) {
+                match output {
+                    Output::Command(command) => self.command_second(now, command),
+                    Output::Event(event) => self.second_event(now, event),
+                }
             } else if let Some(output) = self.call.poll_output() {
                 self.call_said(now, output);
             } else {
@@ -250,14 +300,8 @@ impl<'a> Owner<'a> {
     }
 
     fn event(&mut self, now: Time, event: Event) {
-        let who = match event {
-            Event::Heard(_) => Actor::Heard,
-            Event::FlashDone | Event::DialDone | Event::PlayDone => Actor::Us,
-            Event::Overrun | Event::Underrun | Event::DeviceRemoved => Actor::Card,
-            _ => Actor::Exchange,
-        };
         self.witness.event(now, &event);
-        self.tell(Record::new(now, who, describe(&event)));
+        self.tell(Record::new(now, whose(&event), describe(&event)));
         self.call.handle(now, &event);
     }
 
@@ -268,6 +312,7 @@ impl<'a> Owner<'a> {
                 self.witness.about_to(now, self.call.stage(), &action);
                 self.line.act(now, action);
             }
+            CallOutput::Second(wish) => self.second_wish(now, wish),
             CallOutput::Step(step) => {
                 self.tell(Record::new(now, Actor::Call, step.to_string()));
                 self.witness.step(&step);
@@ -292,6 +337,136 @@ impl<'a> Owner<'a> {
     fn trace(&mut self) -> Result<(), Error> {
         for record in self.port.take_trace() {
             self.tell(record);
+        }
+        let trace = self.second.as_mut().map(|s| s.line.port.take_trace()).unwrap_or_default();
+        for record in trace {
+            self.tell(of_second(record));
+        }
+        Ok(())
+    }
+
+    // -- the second line ---------------------------------------------------------------------------------------------
+
+    fn second_wish(&mut self, now: Time, wish: Second) {
+        match wish {
+            Second::Open(name) => {
+                let opened = match &mut self.open_second {
+                    Some(open) => open(&name, now),
+                    None => {
+                        let next = "name it in tipring.toml";
+                        Err(Error::new(Exit::Config, "no second line", "this process may open none", next))
+                    }
+                };
+                let manners = match opened {
+                    Ok(mut second) => {
+                        second.port = Box::new(Shifted::to(now, second.port));
+                        let manners = second.manners.clone();
+                        let (to_us, from_us) = (VecDeque::new(), VecDeque::new());
+                        self.second = Some(Beside { line: second, connected: false, to_us, from_us });
+                        Ok(manners)
+                    }
+                    Err(e) => Err(format!("{}: {}", e.what, e.why)),
+                };
+                self.call.second_opened(now, manners);
+            }
+            Second::Do(action) => {
+                self.tell(of_second(Record::new(now, Actor::Us, describe_action(&action))));
+                self.witness.about_to(now, self.call.stage(), &action);
+                if let Some(second) = &mut self.second {
+                    second.line.line.act(now, action);
+                }
+            }
+            Second::Connect(on) => {
+                if let Some(second) = &mut self.second {
+                    second.connected = on;
+                    second.to_us.clear();
+                    second.from_us.clear();
+                }
+            }
+            Second::Close => {
+                if self.second.is_some() {
+                    self.tell(of_second(Record::new(now, Actor::Us, "on-hook")));
+                }
+                self.close_second();
+            }
+        }
+    }
+
+    fn close_second(&mut self) {
+        if let Some(mut second) = self.second.take() {
+            let _ = second.line.port.command(Command::OnHook);
+        }
+    }
+
+    fn command_second(&mut self, now: Time, command: Command) {
+        let Some(second) = &mut self.second else { return };
+        if second.line.port.command(command).is_err() {
+            self.second_failed(now);
+        }
+    }
+
+    /// Whatever is wrong with it: to the call it is a line that is gone.
+    fn second_failed(&mut self, now: Time) {
+        self.second_event(now, Event::DeviceRemoved);
+    }
+
+    fn second_event(&mut self, now: Time, event: Event) {
+        self.tell(of_second(Record::new(now, whose(&event), describe(&event))));
+        self.call.handle_second(now, &event);
+    }
+
+    /// Brings the second line up to the first one's time.
+    fn run_second(&mut self, until: Time) -> Result<(), Error> {
+        let (mut heard, mut sent) = (Frame::default(), Frame::default());
+        // a second behind is as much as its buffers hold
+        for _ in 0..50 {
+            let Some(second) = &mut self.second else { return Ok(()) };
+            let mut failed = second.line.port.wait(until).is_err();
+            loop {
+                let Some(second) = &mut self.second else { return Ok(()) };
+                match second.line.port.next_signal() {
+                    Ok(Some((at, signal))) => {
+                        second.line.line.handle(at, signal);
+                        self.pump(at)?;
+                    }
+                    Ok(None) => break,
+                    Err(_) => {
+                        failed = true;
+                        break;
+                    }
+                }
+            }
+            loop {
+                let Some(second) = &mut self.second else { return Ok(()) };
+                match second.line.port.read(&mut heard) {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(_) => {
+                        failed = true;
+                        break;
+                    }
+                }
+                let now = second.line.port.now();
+                second.line.line.hear(now, &heard);
+                second.line.line.speak(now, &mut sent);
+                if second.connected {
+                    push(&mut second.to_us, &heard);
+                    sent = second.from_us.pop_front().unwrap_or_default();
+                }
+                failed |= second.line.port.write(&sent).is_err();
+                self.pump(now)?;
+            }
+            let Some(second) = &mut self.second else { return Ok(()) };
+            let now = second.line.port.now();
+            second.line.line.handle_timeout(now);
+            self.pump(now)?;
+            if failed {
+                self.second_failed(until);
+                return self.pump(until);
+            }
+            if now >= until {
+                break;
+            }
         }
         Ok(())
     }
@@ -405,6 +580,27 @@ impl<'a> Owner<'a> {
     }
 }
 
+/// A frame on its way to the other line; the oldest is dropped when that one is behind.
+fn push(queue: &mut VecDeque<Frame>, frame: &Frame) {
+    if queue.len() == BETWEEN_LINES {
+        queue.pop_front();
+    }
+    queue.push_back(*frame);
+}
+
+fn of_second(record: Record) -> Record {
+    Record { what: format!("second line: {}", record.what), ..record }
+}
+
+fn whose(event: &Event) -> Actor {
+    match event {
+        Event::Heard(_) => Actor::Heard,
+        Event::FlashDone | Event::DialDone | Event::PlayDone => Actor::Us,
+        Event::Overrun | Event::Underrun | Event::DeviceRemoved => Actor::Card,
+        _ => Actor::Exchange,
+    }
+}
+
 fn describe_plan(plan: &crate::call::transfer::TransferPlan) -> (bool, Vec<String>) {
     let name = |t: &crate::call::Target| t.name.clone().unwrap_or_else(|| t.number.reveal());
     (plan.warm, plan.targets.iter().chain(&plan.voicemail).map(name).collect())
@@ -415,12 +611,16 @@ fn transfer_report(result: &Transferred, warm: bool, targets: &[String], steps: 
         Transferred::Completed { target, proof } => (targets.get(*target).cloned(), proof.clone()),
         Transferred::Unproven { target } => (targets.get(*target).cloned(), Vec::new()),
         Transferred::Voicemail { proof } => (targets.last().cloned(), proof.clone()),
+        Transferred::CallerBack { evidence: Evidence::NeverLeft } => (None, vec!["the caller never left".into()]),
         Transferred::CallerBack { evidence } | Transferred::Retrieved { evidence } => {
             (None, vec![format!("caller is back: {evidence}")])
         }
         Transferred::Held { heard } => (None, vec![format!("{heard} tone after the flash")]),
         Transferred::Joined { target, evidence } => {
             (target.and_then(|t| targets.get(t)).cloned(), vec![format!("after the joining flash: {evidence}")])
+        }
+        Transferred::Bridged { target, evidence, .. } => {
+            (targets.get(*target).cloned(), vec![format!("the target on the second line: {evidence}")])
         }
         _ => (None, Vec::new()),
     };

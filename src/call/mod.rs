@@ -7,12 +7,16 @@
 //!             ┌────────────┐  off-hook   │         │ ◀────────── │              │
 //! answer ───▶ │  Receive   │ ──────────▶ │         │ caller back └──────────────┘
 //!             └────────────┘             └─────────┘
+//!                                                        no flash, or three-way dies │ ▲ the caller never left
+//!                                                                                    ▼ │
+//!                                                                                 Bridge: over a second line
 //!    each box ends in an [`Ending`]; whatever happens, the last action is on-hook
 //! ```
 //!
 //! Every machine here has the same four verbs: `handle` (one thing happened), `handle_timeout` (woken), `poll_timeout`
 //! (wake me then), `poll_output` (drain to `None`).
 
+pub mod bridge;
 pub mod originate;
 pub mod progress;
 pub mod receive;
@@ -25,7 +29,7 @@ pub mod transfer;
 mod transfer_tests;
 
 pub use release::{Ending, Evidence};
-pub use session::{Answering, Begin, Call, CallOutput, Dialling, Plan, Reply, Request, Stage};
+pub use session::{Answering, Begin, Call, CallOutput, Dialling, Plan, Reply, Request, Second, Stage};
 pub use step::Step;
 
 use crate::event::{Absent, Action, CallerId, Event, ToneKind};
@@ -82,6 +86,8 @@ pub struct Target {
 pub struct Manners {
     /// Flash widths to try, the best first: all inside the exchange's window.
     pub flash_widths: Vec<Duration>,
+    /// They are what the user says of this line, and not only what is known of its country's exchanges.
+    pub flash_is_known: bool,
     /// How to go back to the held party: `R` alone or with a digit (`R1`).
     pub back: String,
     /// How to connect the two and leave: `H` (hang up) or `R4`.
@@ -140,6 +146,7 @@ impl Manners {
         };
         Manners {
             flash_widths,
+            flash_is_known: false,
             back: manners.back.clone(),
             complete,
             complete_is_known: false,

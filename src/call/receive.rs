@@ -3,6 +3,7 @@
 use super::{Ending, Manners, Outbox, Output, Step};
 use crate::clock::{Time, Timers};
 use crate::event::{Action, CallerId, Event};
+use crate::line;
 use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -83,13 +84,14 @@ impl Receive {
                     self.answer(now);
                 }
             }
-            (State::Waiting, Event::RingingStopped) => {
+            (State::Waiting, Event::OtherTelephoneLifted { .. }) if self.bursts > 0 => {
+                self.out.tell(Step::new(now, "ringing").heard(line::describe(event)).result("answered there"));
+                self.missed_one();
+            }
+            (State::Waiting, Event::RingingStopped) if self.bursts > 0 => {
                 self.out
                     .tell(Step::new(now, "ringing").heard(format!("{} rings", self.bursts)).result("caller gave up"));
-                self.bursts = 0;
-                self.missed += 1;
-                self.caller = None;
-                self.timers.stop(Timer::Answer);
+                self.missed_one();
             }
             (State::Seizing, Event::Ringing { .. }) => {
                 if self.tried_again {
@@ -124,6 +126,13 @@ impl Receive {
 
     pub fn poll_output(&mut self) -> Option<Output<Received>> {
         self.out.pop()
+    }
+
+    fn missed_one(&mut self) {
+        self.bursts = 0;
+        self.missed += 1;
+        self.caller = None;
+        self.timers.stop(Timer::Answer);
     }
 
     fn rung(&mut self, now: Time, burst: u32) {

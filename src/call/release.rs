@@ -18,6 +18,8 @@ pub enum Ending {
     Voicemail,
     /// All three are together, and we stay with them.
     Joined,
+    /// Caller and target were connected by us, over a second line.
+    Bridged,
     /// The exchange did not bring the three together; the caller is on hold.
     NotJoined,
     /// No target took the call; the caller is back with us.
@@ -61,12 +63,13 @@ pub enum Ending {
 }
 
 impl Ending {
-    pub const ALL: [Ending; 29] = [
+    pub const ALL: [Ending; 30] = [
         Ending::Completed,
         Ending::Transferred,
         Ending::TransferUnproven,
         Ending::Voicemail,
         Ending::Joined,
+        Ending::Bridged,
         Ending::NotJoined,
         Ending::FlashUnproven,
         Ending::CallerUnproven,
@@ -95,9 +98,12 @@ impl Ending {
 
     pub fn exit(self) -> Exit {
         match self {
-            Ending::Completed | Ending::Transferred | Ending::Voicemail | Ending::Joined | Ending::HungUpByCommand => {
-                Exit::Done
-            }
+            Ending::Completed
+            | Ending::Transferred
+            | Ending::Voicemail
+            | Ending::Joined
+            | Ending::Bridged
+            | Ending::HungUpByCommand => Exit::Done,
             Ending::NotJoined => Exit::Failed,
             Ending::TransferUnproven | Ending::NothingHeard | Ending::FlashUnproven | Ending::CallerUnproven => {
                 Exit::Unknown
@@ -126,6 +132,7 @@ impl Ending {
             | Ending::Transferred
             | Ending::Voicemail
             | Ending::Joined
+            | Ending::Bridged
             | Ending::HungUpByCommand
             | Ending::FarHangUp => Some(16),
             Ending::Busy => Some(17),
@@ -146,6 +153,7 @@ impl Ending {
             Ending::TransferUnproven => "transfer-unproven",
             Ending::Voicemail => "voicemail",
             Ending::Joined => "joined",
+            Ending::Bridged => "bridged",
             Ending::NotJoined => "not-joined",
             Ending::TransferFailed => "transfer-failed",
             Ending::PartyLost => "party-lost",
@@ -195,6 +203,8 @@ pub enum Evidence {
     /// No tone of the exchange: the pair carries only its noise.
     NoTone,
     DialTone,
+    /// The caller was never put on hold.
+    NeverLeft,
 }
 
 impl Evidence {
@@ -207,6 +217,7 @@ impl Evidence {
             Evidence::OtherTone => "other-tone",
             Evidence::NoTone => "no-tone",
             Evidence::DialTone => "dial-tone",
+            Evidence::NeverLeft => "never-left",
         }
     }
 }

@@ -1,10 +1,11 @@
 //! One call from beginning to end: a plan, what users ask for while it lasts, and one ending.
 
+use super::bridge::{Bridge, BridgeOutput, Left};
 use super::originate::{Originate, Originated};
 use super::receive::{AnswerRule, Receive, Received};
 use super::talk::{Talk, TalkPlan};
-use super::transfer::{Transfer, TransferPlan, Transferred};
-use super::{Ending, Manners, Output, Step, Target};
+use super::transfer::{Goal, Transfer, TransferPlan, Transferred};
+use super::{Completion, Ending, Manners, Output, Step, Target};
 use crate::clock::{Time, Timers};
 use crate::event::{Action, CallerId, Event, Heard};
 use crate::number::DialString;
@@ -75,12 +76,25 @@ pub enum Reply {
 #[derive(Clone, Debug, PartialEq)]
 pub enum CallOutput {
     Do(Action),
+    Second(Second),
     Step(Step),
     Reply(u64, Reply),
     /// The scripted part is through; the call may go on.
     ScriptDone(Ending),
     /// The call is over and the line was told to go on-hook.
     Over(Ending),
+}
+
+/// What is wanted of a second line.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Second {
+    /// By its name or port; [`Call::second_opened`] tells what came of it.
+    Open(String),
+    Do(Action),
+    /// Whether the two lines hear each other.
+    Connect(bool),
+    /// On-hook, and somebody else's from now on.
+    Close,
 }
 
 /// Where a call is, for `lines`, status and refusals.
@@ -93,6 +107,7 @@ pub enum Stage {
     Transferring,
     OnHold,
     Conference,
+    Bridged,
     Over,
 }
 
@@ -105,6 +120,7 @@ impl Stage {
             Stage::Transferring => "transferring",
             Stage::OnHold => "on hold",
             Stage::Conference => "in conference",
+            Stage::Bridged => "bridged",
             Stage::Over => "over",
         }
     }
@@ -116,6 +132,7 @@ enum Machine {
     Receive(Box<Receive>),
     Talk(Box<Talk>),
     Transfer(Box<Transfer>),
+    Bridge(Box<Bridge>),
     Over,
 }
 
@@ -190,6 +207,8 @@ impl Call {
             Machine::Talk(_) => Stage::Talking,
             Machine::Transfer(m) if m.is_resting() => Stage::OnHold,
             Machine::Transfer(_) => Stage::Transferring,
+            Machine::Bridge(m) if m.is_connected() => Stage::Bridged,
+            Machine::Bridge(_) => Stage::Transferring,
             Machine::Over => Stage::Over,
         }
     }
@@ -218,9 +237,26 @@ impl Call {
             Machine::Talk(_) if self.errand.is_some() && is_tone(event) => {}
             Machine::Talk(m) => m.handle(now, event),
             Machine::Transfer(m) => m.handle(now, event),
+            Machine::Bridge(m) => m.handle_caller(now, event),
             Machine::Over => {}
         }
         self.errand_handle(now, event);
+        self.follow(now);
+    }
+
+    /// Something happened on the second line.
+    pub fn handle_second(&mut self, now: Time, event: &Event) {
+        if let Machine::Bridge(m) = &mut self.machine {
+            m.handle_target(now, event);
+        }
+        self.follow(now);
+    }
+
+    /// The second line is open, with the manners of its exchange; or why it is not.
+    pub fn second_opened(&mut self, now: Time, line: Result<Manners, String>) {
+        if let Machine::Bridge(m) = &mut self.machine {
+            m.opened(now, line);
+        }
         self.follow(now);
     }
 
@@ -233,6 +269,7 @@ impl Call {
             Machine::Receive(m) => m.handle_timeout(now),
             Machine::Talk(m) => m.handle_timeout(now),
             Machine::Transfer(m) => m.handle_timeout(now),
+            Machine::Bridge(m) => m.handle_timeout(now),
             Machine::Over => {}
         }
         self.follow(now);
@@ -244,6 +281,7 @@ impl Call {
             Machine::Receive(m) => m.poll_timeout(),
             Machine::Talk(m) => m.poll_timeout(),
             Machine::Transfer(m) => m.poll_timeout(),
+            Machine::Bridge(m) => m.poll_timeout(),
             Machine::Over => None,
         };
         inner.into_iter().chain(self.timers.next()).min()
@@ -405,7 +443,22 @@ impl Call {
                     None => return,
                     Some(Output::Do(a)) => self.out.push_back(CallOutput::Do(a)),
                     Some(Output::Step(s)) => self.out.push_back(CallOutput::Step(s)),
-                    Some(Output::Done(result)) => self.transfer_done(now, result),
+                    Some(Output::Done(result)) => match m.rest() {
+                        // the caller was heard, and there is another way
+                        (plan, target) if result == Transferred::FlashUnanswered && self.may_bridge(&plan) => {
+                            self.begin_bridge(now, plan, target);
+                        }
+                        _ => self.transfer_done(now, result),
+                    },
+                },
+                Machine::Bridge(m) => match m.poll_output() {
+                    None => return,
+                    Some(BridgeOutput::Open(line)) => self.out.push_back(CallOutput::Second(Second::Open(line))),
+                    Some(BridgeOutput::Do(a)) => self.out.push_back(CallOutput::Second(Second::Do(a))),
+                    Some(BridgeOutput::Connect(on)) => self.out.push_back(CallOutput::Second(Second::Connect(on))),
+                    Some(BridgeOutput::Step(s)) => self.out.push_back(CallOutput::Step(s)),
+                    Some(BridgeOutput::Done(result)) => self.transfer_done(now, result),
+                    Some(BridgeOutput::Left(who)) => self.bridge_left(now, who),
                 },
                 Machine::Over => return,
             }
@@ -422,13 +475,54 @@ impl Call {
         }
     }
 
+    fn may_bridge(&self, plan: &TransferPlan) -> bool {
+        plan.second_line.is_some() && plan.goal == Goal::Transfer && self.winding_down.is_none()
+    }
+
+    fn begin_bridge(&mut self, now: Time, plan: TransferPlan, target: usize) {
+        let line = plan.second_line.as_ref().map(|second| second.name.clone()).unwrap_or_default();
+        self.machine = Machine::Bridge(Box::new(Bridge::new(now, plan, line, target)));
+    }
+
+    /// One of the two whom we connect has left.
+    fn bridge_left(&mut self, now: Time, who: Left) {
+        match who {
+            Left::Caller | Left::Target => self.over(Ending::Completed),
+            Left::CallersLine(ending) => self.over(ending),
+            Left::SecondLine => {
+                self.verdict = self.verdict.map(|_| Ending::PartyLost);
+                let hang_up_after = self.plan.stay.filter(|_| self.verdict.is_some());
+                self.talk_on(now, hang_up_after);
+            }
+        }
+    }
+
+    /// The caller is with us, alone.
+    fn talk_on(&mut self, now: Time, hang_up_after: Option<Duration>) {
+        self.close_second();
+        let talk = TalkPlan { play: None, hang_up_after, hang_up_when_played: false, far_hang_up_is_the_end: true };
+        self.machine = Machine::Talk(Box::new(Talk::new(now, talk)));
+    }
+
+    fn close_second(&mut self) {
+        if matches!(self.machine, Machine::Bridge(_)) {
+            self.out.push_back(CallOutput::Second(Second::Close));
+        }
+    }
+
     fn begin_transfer(&mut self, now: Time, plan: TransferPlan) {
+        let at_once =
+            plan.second_line.as_ref().is_some_and(|second| second.always) || self.manners.complete == Completion::Never;
+        if at_once && self.may_bridge(&plan) {
+            return self.begin_bridge(now, plan, 0);
+        }
         self.machine = Machine::Transfer(Box::new(Transfer::new(now, plan, self.manners.clone())));
     }
 
     fn transfer_done(&mut self, now: Time, result: Transferred) {
         let ending = result.ending();
-        let waits_on = matches!(result, Transferred::Held { .. } | Transferred::NotJoined { .. });
+        let waits_on =
+            matches!(result, Transferred::Held { .. } | Transferred::NotJoined { .. } | Transferred::Bridged { .. });
         let joined = matches!(result, Transferred::Joined { .. });
         let still_up = joined
             || matches!(
@@ -461,14 +555,9 @@ impl Call {
         }
         if still_up {
             self.joined = joined;
-            let talk = TalkPlan {
-                play: None,
-                // who is with us by a user's wish stays until the user says so; from three we never leave by ourselves
-                hang_up_after: self.plan.stay.filter(|_| scripted && !joined),
-                hang_up_when_played: false,
-                far_hang_up_is_the_end: true,
-            };
-            self.machine = Machine::Talk(Box::new(Talk::new(now, talk)));
+            // who is with us by a user's wish stays until the user says so; from three we never leave by ourselves
+            let hang_up_after = self.plan.stay.filter(|_| scripted && !joined);
+            self.talk_on(now, hang_up_after);
         } else {
             self.over(ending);
         }
@@ -478,6 +567,7 @@ impl Call {
         if matches!(self.machine, Machine::Over) {
             return;
         }
+        self.close_second();
         self.machine = Machine::Over;
         self.timers.stop_all();
         // an interrupt is told as such; else the scripted part's ending is what the caller of this program asked about

@@ -41,6 +41,9 @@ pub struct Talk {
 /// Busy or dial tone in a call means that the far side is gone, but only when it stays: a voice can be tonal for a
 /// moment, and a good call must never be dropped for it.
 const TONE_PERSISTS: Duration = Duration::from_millis(1500);
+/// Number unobtainable is a short burst every six seconds in some countries' lists (ITU-T Operational Bulletin 781: 200 Hz,
+/// which is a voice's own pitch): in a call one burst proves nothing, a second one without a word between does.
+const SLOW_TONE_PERSISTS: Duration = Duration::from_millis(8000);
 
 /// Exchanges open the loop for 250 ms or more as a rule.
 const SURE_DISCONNECT: Duration = Duration::from_millis(250);
@@ -86,7 +89,9 @@ impl Talk {
             }
             Event::Heard(Heard::Tone { tone, .. }) if ends_a_call(tone.kind) => {
                 self.suspicious = Some(tone.kind);
-                self.timers.set(Timer::TonePersists, now + TONE_PERSISTS);
+                let slow = matches!(tone.kind, ToneKind::NumberUnobtainable | ToneKind::Sit);
+                let persists = if slow { SLOW_TONE_PERSISTS } else { TONE_PERSISTS };
+                self.timers.set(Timer::TonePersists, now + persists);
             }
             Event::Heard(Heard::ToneEnded { .. } | Heard::Speech { .. }) => {
                 if matches!(event, Event::Heard(Heard::Speech { .. })) {
@@ -158,6 +163,21 @@ fn ends_a_call(kind: ToneKind) -> bool {
 mod tests {
     use super::*;
     use crate::event::Alarm;
+
+    #[test]
+    fn one_burst_of_a_slow_tone_between_words_ends_no_call() {
+        let hears = |kind: ToneKind, at| Event::Heard(Heard::Tone { tone: kind.into(), since: Time::ms(at) });
+        let mut talk = Talk::new(Time::ZERO, TalkPlan::default());
+        talk.handle(Time::ms(500), &hears(ToneKind::NumberUnobtainable, 0));
+        talk.handle_timeout(Time::ms(4000));
+        assert_eq!(talk.poll_output(), None);
+        talk.handle(Time::ms(4200), &Event::Heard(Heard::Speech { since: Time::ms(4000) }));
+        talk.handle_timeout(Time::secs(60));
+        assert_eq!(talk.poll_output(), None, "somebody has spoken since");
+        talk.handle(Time::secs(70), &hears(ToneKind::Busy, 69_000));
+        talk.handle_timeout(Time::secs(72));
+        assert!(talk.poll_output().is_some());
+    }
 
     #[test]
     fn a_call_that_the_line_itself_ended_says_what_the_line_said() {

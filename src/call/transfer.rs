@@ -30,7 +30,8 @@ mod leave;
 use super::progress::Progress;
 use super::{Completion, Ending, Evidence, Manners, Outbox, Output, Step, Target};
 use crate::clock::{Time, Timers};
-use crate::event::{Action, Event, ToneKind};
+use crate::event::{Action, Event, Tone, ToneKind};
+use crate::line;
 use crate::number::DialString;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +49,17 @@ pub struct TransferPlan {
     pub brief: Option<Arc<[i16]>>,
     /// Who gets the caller when no target took him.
     pub voicemail: Option<Target>,
+    /// Where the targets may be called instead, and connected by us.
+    pub second_line: Option<SecondLine>,
+}
+
+/// A line beside the caller's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecondLine {
+    /// Its name in the configuration, or its port.
+    pub name: String,
+    /// At once, and not only where the caller's exchange takes no flash or drops all when we leave.
+    pub always: bool,
 }
 
 /// What the flash is for.
@@ -65,7 +77,15 @@ pub enum Goal {
 impl TransferPlan {
     /// To the first of these who takes the call.
     pub fn to(targets: Vec<Target>, warm: bool, no_answer_after: Duration) -> TransferPlan {
-        TransferPlan { goal: Goal::Transfer, targets, warm, no_answer_after, brief: None, voicemail: None }
+        TransferPlan {
+            goal: Goal::Transfer,
+            targets,
+            warm,
+            no_answer_after,
+            brief: None,
+            voicemail: None,
+            second_line: None,
+        }
     }
 
     pub fn hold() -> TransferPlan {
@@ -107,6 +127,8 @@ pub enum Transferred {
     Retrieved { evidence: Evidence },
     /// All three are together. The machine lives on: our hang-up may drop the other two.
     Joined { target: Option<usize>, evidence: Evidence },
+    /// The target was called on a second line, and we connect the two.
+    Bridged { target: usize, evidence: Evidence, voicemail: bool },
     /// The exchange did not bring the three together; the caller is still on hold. The machine lives on.
     NotJoined { heard: String },
 }
@@ -123,7 +145,8 @@ impl Transferred {
             Transferred::CallerGone => Ending::FarHangUp,
             Transferred::PartyLost => Ending::PartyLost,
             Transferred::Refused => Ending::TransferRefused,
-            Transferred::Voicemail { .. } => Ending::Voicemail,
+            Transferred::Voicemail { .. } | Transferred::Bridged { voicemail: true, .. } => Ending::Voicemail,
+            Transferred::Bridged { .. } => Ending::Bridged,
             Transferred::Joined { .. } => Ending::Joined,
             Transferred::Held { .. } | Transferred::Retrieved { .. } => Ending::Completed,
             Transferred::NotJoined { .. } => Ending::NotJoined,
@@ -238,6 +261,14 @@ pub struct Transfer {
     in_doubt: bool,
     /// Flashes brought no recall tone and nobody spoke since: is the caller there, or on a hold that gave no tone?
     silent_hold: bool,
+    /// A flash was answered by what may be a new call's dial tone: we are going back to hear that the caller is there.
+    checking: Option<Tone>,
+    /// The tone after a flash that brought the caller back: this exchange's recall tone.
+    checked: Option<Tone>,
+    /// A register that waits for digits would have sounded the same: what follows is done, and not proven.
+    doubtful: bool,
+    /// Another telephone on the pair kept the loop closed during our flash: what the line said.
+    loop_held: Option<String>,
     /// The user wants it to end: no further target.
     aborted: bool,
     progress: Option<Progress>,
@@ -279,6 +310,10 @@ impl Transfer {
             unproven: false,
             in_doubt: false,
             silent_hold: false,
+            checking: None,
+            checked: None,
+            doubtful: false,
+            loop_held: None,
             aborted: false,
             progress: None,
             out: Outbox::default(),
@@ -306,6 +341,11 @@ impl Transfer {
             State::Dialling | State::Consulting | State::Confirming => by_hand,
             _ => false,
         }
+    }
+
+    /// What is left to be tried another way.
+    pub fn rest(&self) -> (TransferPlan, usize) {
+        (self.plan.clone(), self.target)
     }
 
     /// The call is to end: no further target is tried, and a caller on hold is taken back first, so that nobody is left
@@ -360,6 +400,9 @@ impl Transfer {
         }
         match self.state {
             State::Flashing(why) if *event == Event::FlashDone => self.flashed(now, why),
+            State::Flashing(_) if matches!(event, Event::LoopHeld { .. }) => {
+                self.loop_held = Some(line::describe(event));
+            }
             State::Listening(why) => self.listening(now, why, event),
             State::Dialling if *event == Event::DialDone => {
                 self.progress = Some(Progress::new(now, self.plan.no_answer_after, self.manners.slowest_refusal));
@@ -402,7 +445,10 @@ impl Transfer {
                 (Timer::Confirmed, State::Confirming) => self.confirmed(now),
                 (Timer::Confirmed, State::Joining) => self.join_heard(now),
                 (Timer::NoKey, State::AwaitingKey) => self.no_key(now),
-                (Timer::Confirmed, State::CompletionHeard) => self.completion_in_doubt(now, "nothing"),
+                (Timer::Confirmed, State::CompletionHeard) => {
+                    self.doubtful = true;
+                    self.completion_in_doubt(now, "nothing");
+                }
                 (Timer::NoToneHeard, State::ProvingCaller) if self.silent_hold => self.nobody_speaks(now),
                 (Timer::NoToneHeard, State::ProvingCaller) => {
                     let evidence = if self.strange_tone { Evidence::OtherTone } else { Evidence::NoTone };

@@ -18,6 +18,7 @@ fn speech() -> Event {
 fn manners() -> Manners {
     Manners {
         flash_widths: vec![Duration::from_millis(600), Duration::from_millis(850), Duration::from_millis(450)],
+        flash_is_known: false,
         back: "R".into(),
         complete: Completion::HangUp,
         complete_is_known: true,
@@ -194,7 +195,7 @@ fn ringback_still_heard_after_the_flash_back_is_not_the_caller() {
 
 #[test]
 fn without_recall_tone_every_width_is_tried_and_the_caller_who_speaks_on_is_left_alone() {
-    let speaks_on = vec![(900, speech()), (5_000, speech())];
+    let speaks_on = vec![(900, speech()), (8_000, speech())];
     let exchange = Exchange { flash: [vec![], vec![], speaks_on].into(), ..Default::default() };
     let run = run(&["5550100"], true, manners(), exchange);
     assert_eq!(run.result, Transferred::FlashUnanswered);
@@ -202,10 +203,39 @@ fn without_recall_tone_every_width_is_tried_and_the_caller_who_speaks_on_is_left
 }
 
 #[test]
+fn dial_tone_after_a_flash_is_a_recall_only_when_the_caller_is_heard_behind_it() {
+    let dial = || vec![(900, tone(ToneKind::Dial))];
+    // a hang-up to this exchange: each flash back is a call of its own again
+    let exchange = Exchange { flash: [dial(), dial(), dial(), dial(), dial()].into(), ..Default::default() };
+    let hung_up = run(&["5550100"], true, manners(), exchange);
+    assert_eq!(hung_up.result, Transferred::PartyLost);
+    assert!(!hung_up.actions.iter().any(|a| matches!(a, Action::Dial(..))), "{:?}", hung_up.actions);
+    assert!(hung_up.steps.iter().any(|s| s.result.as_deref() == Some("flash taken for a hang-up")));
+
+    // the same tone from an exchange that holds the caller: asked once, and then believed
+    let answered = vec![(2_000, tone(ToneKind::Ringback)), (6_000, speech())];
+    let (flash, dialled) = ([dial(), vec![(1_500, speech())], dial()].into(), [answered].into());
+    let idle = [vec![(800, tone(ToneKind::Dial))]].into();
+    let held =
+        run(&["5550100"], true, manners(), Exchange { flash, dial: dialled, off_hook: idle, ..Default::default() });
+    assert!(matches!(held.result, Transferred::Completed { .. }), "{:?} {:#?}", held.result, held.steps);
+    let flashed = |run: &Run| run.actions.iter().filter(|a| matches!(a, Action::Flash(_))).count();
+    assert_eq!(flashed(&held), 3);
+
+    // who has given this line's width has been here before
+    let answered = vec![(2_000, tone(ToneKind::Ringback)), (6_000, speech())];
+    let idle = [vec![(800, tone(ToneKind::Dial))]].into();
+    let exchange = Exchange { flash: [dial()].into(), dial: [answered].into(), off_hook: idle, ..Default::default() };
+    let known = run(&["5550100"], true, Manners { flash_is_known: true, ..manners() }, exchange);
+    assert!(matches!(known.result, Transferred::Completed { .. }), "{:?}", known.result);
+    assert_eq!(flashed(&known), 1);
+}
+
+#[test]
 fn a_hold_without_a_tone_is_undone_until_the_caller_speaks() {
     // the exchange takes 850 ms and toggles; now and then it says a word, which is not the caller's
     let said = || vec![(600, speech())];
-    let speaks_on = vec![(900, speech()), (4_000, speech())];
+    let speaks_on = vec![(900, speech()), (8_000, speech())];
     let exchange = Exchange { flash: [said(), vec![], said(), vec![], speaks_on].into(), ..Default::default() };
     let run = run(&["5550100"], true, manners(), exchange);
     assert_eq!(run.result, Transferred::FlashUnanswered);

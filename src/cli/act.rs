@@ -49,6 +49,9 @@ pub struct Transfer {
     /// Try the next target when one rang for so long
     #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "25s")]
     pub no_answer_after: Duration,
+    /// Call the targets on this line instead, and connect the two in the line's owner
+    #[arg(long, value_name = "LINE")]
+    pub second_line: Option<String>,
     /// What becomes of the caller when nobody takes the call
     #[arg(long, default_value_t, value_name = "return|hangup|voicemail=NUM")]
     pub on_fail: FailPolicy,
@@ -126,6 +129,7 @@ impl Transfer {
             on_fail: self.on_fail.on_fail(),
             voicemail: self.on_fail.voicemail(&config, prefix)?.map(as_ask),
             brief: brief.as_deref().map(pack_brief),
+            second_line: self.second_line.clone(),
         };
         if global.dry_run {
             return super::shell::dry_ask(global, &named, &ask);

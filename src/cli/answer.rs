@@ -2,7 +2,7 @@
 
 use super::dial::Talking;
 use super::open::Named;
-use super::{Global, hold_line, render, speech};
+use super::{Global, hold_line, open, render, speech};
 use crate::call::receive::AnswerRule;
 use crate::call::transfer::TransferPlan;
 use crate::call::{Answering, Begin, Plan, Target};
@@ -53,6 +53,9 @@ pub struct Moving {
     /// Leave only when the target has answered, instead of as soon as it rings
     #[arg(long, requires = "transfer_to")]
     pub warm: bool,
+    /// Call the targets on this line instead, and connect the two here
+    #[arg(long, value_name = "LINE", requires = "transfer_to")]
+    pub second_line: Option<String>,
     /// Try the next target when one rang for so long
     #[arg(long = "target-no-answer-after", value_name = "DUR", value_parser = duration::parse)]
     pub target_no_answer_after: Option<Duration>,
@@ -130,6 +133,7 @@ impl Moving {
         let mut plan = TransferPlan::to(targets, self.warm, no_answer_after);
         plan.voicemail = self.on_fail.voicemail(config, prefix)?;
         plan.brief = self.brief.as_deref().map(|b| speech::text_or_file(config, b)).transpose()?;
+        plan.second_line = open::second_line(config, named, self.second_line.as_deref())?;
         Ok(Some(plan))
     }
 

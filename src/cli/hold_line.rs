@@ -1,7 +1,7 @@
 //! Holding a line for the length of a call: lock, port, socket, signals, recording; in the foreground, or detached.
 
 use super::Global;
-use super::open::Named;
+use super::open::{Named, free_of_other_telephones};
 use crate::call::transfer::TransferPlan;
 use crate::call::{Begin, Plan, Request, Stage, Step, Target};
 use crate::clock::Time;
@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::control::request::unpack_brief;
 use crate::control::server::Server;
 use crate::control::{Ask, TargetAsk};
+use crate::driver::{Port, PortError, PortKind};
 use crate::dsp::Frame;
 use crate::error::{Error, Exit, printable};
 use crate::event::{Action, Event};
@@ -18,7 +19,7 @@ use crate::number::DialString;
 use crate::output::Style;
 use crate::output::progress::Progress;
 use crate::output::wav::Recording;
-use crate::owner::{CallReport, Owner, Witness};
+use crate::owner::{CallReport, Owner, SecondLine, Witness};
 use crate::record::{Actor, Record};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
@@ -57,14 +58,10 @@ pub fn run(global: &Global, config: Config, named: Named, wish: Wish) -> Result<
     }
     catch_signals();
     let style = global.style();
-    let (port, lock) = named.open(global, wish.command)?;
-    if port.kind() != crate::driver::PortKind::Fxo {
-        let kind = port.kind();
-        return Err(crate::driver::PortError::Unsupported {
-            port: named.name.clone(),
-            what: format!("{}: it is an {kind} port, and feeds a telephone", wish.command),
-        }
-        .explain(&named.name));
+    let (mut port, lock) = named.open(global, wish.command)?;
+    faces_an_exchange(&*port, &named, wish.command)?;
+    if matches!(wish.plan.begin, Begin::Dial(_)) {
+        free_of_other_telephones(&mut *port, &named.name, global.wait)?;
     }
     let line = Line::new(port.kind(), port.capabilities(), named.country.clone(), port.now());
     let (events, _) = tokio::sync::broadcast::channel(1024);
@@ -84,13 +81,15 @@ pub fn run(global: &Global, config: Config, named: Named, wish: Wish) -> Result<
     let manners = named.manners();
     let mut owner = Owner::new(named.name.clone(), port, line, wish.plan, manners, &mut witness, &INTERRUPTED);
     owner.give_up_after(global.timeout);
+    let seconds = config.clone();
+    owner.bridge_over(Box::new(move |name, now| open_second(&seconds, name, wish.command, now)));
     if is_detached() {
         owner.outlive_the_script();
     }
     let server = match &lock {
         Some(lock) => {
             let (ask, asks) = mpsc::channel();
-            owner.listen(asks, resolver(config, &named));
+            owner.listen(asks, resolver(config, named.clone()));
             Some(Server::start(lock, ask, events)?)
         }
         None => None,
@@ -113,9 +112,30 @@ pub fn run(global: &Global, config: Config, named: Named, wish: Wish) -> Result<
     Ok(report.ending.exit())
 }
 
+fn faces_an_exchange(port: &dyn Port, named: &Named, command: &str) -> Result<(), Error> {
+    match port.kind() {
+        PortKind::Fxo => Ok(()),
+        kind => {
+            let what = format!("{command}: it is an {kind} port, and feeds a telephone");
+            Err(PortError::Unsupported { port: named.name.clone(), what }.explain(&named.name))
+        }
+    }
+}
+
+/// A line beside the one that the call is on. It is not waited for: the caller listens.
+fn open_second(config: &Config, name: &str, command: &str, now: Time) -> Result<SecondLine, Error> {
+    let named = Named::find_called(config, name)?;
+    let (mut port, lock) =
+        named.open(&Global { wait: None, ..Global::default() }, &format!("{command} (second line)"))?;
+    faces_an_exchange(&*port, &named, command)?;
+    free_of_other_telephones(&mut *port, &named.name, None)?;
+    let line = Line::new(port.kind(), port.capabilities(), named.country.clone(), now);
+    Ok(SecondLine { manners: named.manners(), name: named.name, port, line, lock })
+}
+
 /// Requests of other processes, with our contacts and our country's prefix.
-fn resolver(config: Config, named: &Named) -> crate::owner::Resolve {
-    let prefix = named.country.dialling.international_prefix.clone();
+fn resolver(config: Config, line: Named) -> crate::owner::Resolve {
+    let prefix = line.country.dialling.international_prefix.clone();
     let wait = |ms: &Option<u64>| ms.map_or(super::answer::NO_ANSWER_AFTER, Duration::from_millis);
     Box::new(move |ask| {
         let resolve = |t: &TargetAsk| {
@@ -135,11 +155,12 @@ fn resolver(config: Config, named: &Named) -> crate::owner::Resolve {
                 let target = target.as_ref().map(&resolve).transpose()?;
                 Request::Conference(target.map(|t| TransferPlan::conference(t, wait(no_answer_after_ms))))
             }
-            Ask::Transfer { targets, warm, no_answer_after_ms, voicemail, brief, on_fail: _ } => {
+            Ask::Transfer { targets, warm, no_answer_after_ms, voicemail, brief, second_line, on_fail: _ } => {
                 let targets = targets.iter().map(&resolve).collect::<Result<_, _>>()?;
                 let mut plan = TransferPlan::to(targets, *warm, wait(no_answer_after_ms));
                 plan.voicemail = voicemail.as_ref().map(&resolve).transpose()?;
                 plan.brief = brief.as_deref().map(unpack_brief).transpose()?;
+                plan.second_line = super::open::second_line(&config, &line, second_line.as_deref())?;
                 Request::Transfer(plan)
             }
         })

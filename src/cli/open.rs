@@ -2,16 +2,19 @@
 
 use super::Global;
 use crate::call::Manners;
+use crate::call::transfer::SecondLine;
 use crate::config::{Config, LineConfig};
 use crate::control::lock::{LineLock, TakeError};
 use crate::control::place::Places;
 use crate::driver::{self, Port, Selector};
 use crate::error::{Error, Exit, printable};
 use crate::facts::{Country, Facts};
+use crate::line::voltage::is_in_use;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A line that was named, before anything is touched.
+#[derive(Clone)]
 pub struct Named {
     /// As the user calls it: for messages, locks and sockets.
     pub name: String,
@@ -24,8 +27,17 @@ pub struct Named {
 impl Named {
     /// Finds the line that `--line` (or the configuration, or the machine) means.
     pub fn find(global: &Global, config: &Config, given: Option<&str>) -> Result<Named, Error> {
+        Named::find_among(config, given.or(global.line.as_deref()))
+    }
+
+    /// Finds the line that is called so, or the port.
+    pub fn find_called(config: &Config, name: &str) -> Result<Named, Error> {
+        Named::find_among(config, Some(name))
+    }
+
+    fn find_among(config: &Config, given: Option<&str>) -> Result<Named, Error> {
         let facts = facts(config)?;
-        let (name, selector, line) = match given.or(global.line.as_deref()) {
+        let (name, selector, line) = match given {
             Some(text) => match config.lines.get(text) {
                 Some(line) => (text.to_string(), line.port.clone(), Some(line.clone())),
                 None => {
@@ -100,6 +112,72 @@ impl Named {
             }
         }
     }
+}
+
+/// A telephone that is lifted on the same pair has the line: lifting ours too would put us into its call. Told by the
+/// voltage, on cards that measure it.
+pub fn free_of_other_telephones(port: &mut dyn Port, name: &str, wait: Option<Duration>) -> Result<(), Error> {
+    let deadline = port.now() + wait.unwrap_or_default();
+    let (mut in_use, mut free_from) = (0, port.now());
+    while let Some(millivolts) = port.line_millivolts().map(i32::unsigned_abs) {
+        let now = port.now();
+        let lifted = is_in_use(millivolts);
+        if !lifted && now >= free_from {
+            break;
+        }
+        in_use += u32::from(lifted);
+        if lifted && in_use >= MEASUREMENTS {
+            free_from = now + HANG_UP;
+            if now < deadline && !super::hold_line::is_interrupted() {
+                wait_unheard(port, now + BETWEEN_MEASUREMENTS, name)?;
+                continue;
+            }
+            let (exit, next) = match wait {
+                None => (Exit::InUse, "wait for it with --wait 60s, or hang it up"),
+                Some(_) => (Exit::StillBusy, "wait longer, or hang it up"),
+            };
+            let volts = f64::from(millivolts) / 1000.0;
+            let why = format!("another telephone on the line is lifted: {volts:.1} V are left of about 48 V");
+            return Err(Error::new(exit, format!("{name} is in use"), why, next));
+        }
+        wait_unheard(port, now + BETWEEN_MEASUREMENTS, name)?;
+    }
+    Ok(())
+}
+
+/// Let time pass without listening.
+fn wait_unheard(port: &mut dyn Port, until: crate::clock::Time, name: &str) -> Result<(), Error> {
+    while port.now() < until {
+        port.wait(until).map_err(|e| e.explain(name))?;
+        let mut unheard = crate::dsp::Frame::default();
+        while port.read(&mut unheard).is_ok_and(|there| there) {}
+        while port.next_signal().is_ok_and(|signal| signal.is_some()) {}
+    }
+    Ok(())
+}
+
+/// Ringing current swings through these voltages as well, twenty times a second and never at the same place thrice.
+const MEASUREMENTS: u32 = 3;
+const BETWEEN_MEASUREMENTS: Duration = Duration::from_millis(40);
+/// A loop that closes again sooner was never hung up for the exchange: ours would go on with the other's call.
+const HANG_UP: Duration = Duration::from_secs(2);
+
+/// The line over which a transfer may go: the one that was named for it, or the one that the configuration has.
+pub fn second_line(config: &Config, named: &Named, given: Option<&str>) -> Result<Option<SecondLine>, Error> {
+    let configured = named.config.as_ref().and_then(|c| c.second_line.as_deref());
+    let Some(name) = given.or(configured) else { return Ok(None) };
+    let second = Named::find_called(config, name)?;
+    let refuse = |why: &str, next: &str| {
+        let what = format!("{} cannot be the second line of {}", second.name, named.name);
+        Err(Error::new(Exit::Usage, what, why, next))
+    };
+    if second.lock_name().is_some() && second.selector == named.selector {
+        return refuse("it is the same line", "name another FXO port");
+    }
+    if second.is_on_virtual_clock() != named.is_on_virtual_clock() {
+        return refuse("one of them is on the virtual clock", "give both clock=virtual, or neither");
+    }
+    Ok(Some(SecondLine { name: name.to_string(), always: given.is_some() }))
 }
 
 /// The facts: embedded, with the user's own laid over them.

@@ -2,6 +2,7 @@
 
 use super::Global;
 use super::open::Named;
+use crate::call::transfer::SecondLine;
 use crate::call::{Begin, Completion, Manners, Plan};
 use crate::control::Ask;
 use crate::error::{Error, Exit};
@@ -98,7 +99,7 @@ pub fn dry_run(global: &Global, named: &Named, plan: &Plan) -> Result<Exit, Erro
     }
     if let Some(transfer) = &plan.transfer {
         for t in &transfer.targets {
-            transfer_steps(&manners, &t.number.reveal(), transfer.warm, &mut steps);
+            transfer_steps(&manners, &t.number.reveal(), transfer.warm, transfer.second_line.as_ref(), &mut steps);
         }
         steps.push(format!("nobody took it: stay {}", plan.stay.map_or("until told".into(), seconds)));
     }
@@ -131,21 +132,33 @@ pub fn dry_ask(global: &Global, named: &Named, ask: &Ask) -> Result<Exit, Error>
             let join = manners.join.as_deref().unwrap_or("R");
             steps.push(format!("{join}, and hear that no tone says otherwise"));
         }
-        Ask::Transfer { targets, warm, .. } => {
+        Ask::Transfer { targets, warm, second_line, .. } => {
+            let second = super::open::second_line(&global.load_config()?, named, second_line.as_deref())?;
             for t in targets {
-                transfer_steps(&manners, &t.number, *warm, &mut steps);
+                transfer_steps(&manners, &t.number, *warm, second.as_ref(), &mut steps);
             }
         }
     }
     show(global, named, steps)
 }
 
-fn transfer_steps(manners: &Manners, number: &str, warm: bool, steps: &mut Vec<String>) {
+fn transfer_steps(manners: &Manners, number: &str, warm: bool, second: Option<&SecondLine>, steps: &mut Vec<String>) {
+    let at_once = |s: &&SecondLine| s.always || manners.complete == Completion::Never;
+    if let Some(second) = second.filter(at_once) {
+        let meanwhile = if warm { "in silence" } else { "with the ringback" };
+        return steps.push(format!(
+            "dial {number} on {}, the caller waits {meanwhile}; on an answer connect the two here, until one hangs up",
+            second.name
+        ));
+    }
     if manners.complete == Completion::Never {
         return steps.push("refuse: on this line our hang-up would drop both parties".into());
     }
     let widths: Vec<String> = manners.flash_widths.iter().map(|w| format!("{} ms", w.as_millis())).collect();
     steps.push(format!("flash {}, wait {} for recall tone", widths.join(", else "), seconds(manners.recall_tone_wait)));
+    if let Some(second) = second {
+        steps.push(format!("if no flash brings one: dial {number} on {}, and connect the two here", second.name));
+    }
     steps.push(format!("dial {number}"));
     let until = if warm || !manners.while_ringing { "an answer" } else { "ringback" };
     let complete = match &manners.complete {

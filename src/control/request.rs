@@ -50,6 +50,9 @@ pub enum Ask {
         /// Played to a target who answered: 8 kHz G.711 µ-law in Base64. He accepts with 1 and refuses with 2.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         brief: Option<String>,
+        /// Call the targets on this line, by its name or port, and connect the two here.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        second_line: Option<String>,
     },
 }
 
@@ -128,6 +131,9 @@ pub struct TransferReport {
     pub steps: Vec<Step>,
 }
 
+/// Longer than any line's name or port.
+const NAME_MAX: usize = 200;
+
 /// One thing that happened on a line, as watchers are told it: a [`Record`] over the socket.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WireEvent {
@@ -184,7 +190,7 @@ impl Ask {
                 Ok(()) => Ok(()),
                 Err(why) => refuse("cannot send these digits".into(), why, "digits are 0 to 9, *, # and A to D"),
             },
-            Ask::Transfer { targets, no_answer_after_ms, voicemail, brief, .. } => {
+            Ask::Transfer { targets, no_answer_after_ms, voicemail, brief, second_line, .. } => {
                 if targets.is_empty() || targets.len() > TARGETS_MAX {
                     let why = format!("{} targets are named, and 1 to {TARGETS_MAX} are possible", targets.len());
                     return refuse("cannot transfer".into(), why, "name whom to reach, in the order to be tried");
@@ -193,6 +199,10 @@ impl Ask {
                 check_targets("cannot transfer to voicemail", voicemail.as_slice())?;
                 if let Some(brief) = brief {
                     unpack_brief(brief)?;
+                }
+                if let Some(name) = second_line.as_ref().filter(|n| n.is_empty() || n.len() > NAME_MAX) {
+                    let why = format!("a line's name has 1 to {NAME_MAX} bytes, and this one {}", name.len());
+                    return refuse("cannot use that second line".into(), why, "`tipring lines` lists what there is");
                 }
                 check_no_answer(*no_answer_after_ms)
             }

@@ -6,6 +6,7 @@
 pub mod dahdi;
 pub mod discover;
 pub mod ports;
+pub mod shifted;
 pub mod sim;
 
 use crate::clock::Time;
@@ -74,6 +75,10 @@ pub trait Port: Send {
     fn read(&mut self, frame: &mut Frame) -> Result<bool, PortError>;
     /// 20 ms of audio to be sent. One frame is written for every frame read.
     fn write(&mut self, frame: &Frame) -> Result<(), PortError>;
+    /// The voltage between tip and ring in millivolts, where the card measures it; its sign is the polarity.
+    fn line_millivolts(&mut self) -> Option<i32> {
+        None
+    }
     /// Lines of the other side's truth since the last call: only the simulator knows any.
     fn take_trace(&mut self) -> Vec<crate::record::Record> {
         Vec::new()

@@ -125,9 +125,11 @@ impl Sounds {
             Sound::Sum(hz) => {
                 let mut lines: Vec<Place> = hz.iter().map(|&f| Place::new(f)).collect();
                 if let (&[f], true) = (&hz[..], is_sit(spec))
-                    && let Some(nominal) = SIT_HZ.into_iter().find(|s| (s - f).abs() <= 40.0)
+                    && let Some(nominal) = SIT_HZ.into_iter().find(|s| (s - f).abs() <= 60.0)
                 {
-                    lines = vec![Place { hz: nominal, tolerance_hz: SIT_TOLERANCE_HZ }];
+                    // Israel's first is 1000 Hz
+                    let hz = if (nominal - f).abs() <= 40.0 { nominal } else { f };
+                    lines = vec![Place { hz, tolerance_hz: SIT_TOLERANCE_HZ }];
                 }
                 lines.sort_by(|a, b| a.hz.total_cmp(&b.hz));
                 lines.dedup_by(|a, b| a.hz - b.hz < 1.0);

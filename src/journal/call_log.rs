@@ -176,7 +176,7 @@ impl CallLog {
             return;
         }
         drop(late);
-        let limit = if *action == Action::OffHook { BEFORE_CALL } else { IN_CALL };
+        let limit = if *action == Action::OffHook && stage != Stage::Transferring { BEFORE_CALL } else { IN_CALL };
         if waited.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
             self.late = Some(waited);
             self.told.set_warning(format!(

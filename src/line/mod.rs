@@ -10,6 +10,7 @@
 
 pub mod battery;
 pub mod ring;
+pub mod voltage;
 
 use crate::clock::{Time, Timers};
 use crate::driver::{Capabilities, PortKind};
@@ -24,6 +25,7 @@ use ring::{Ring, Ringing};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+use voltage::OtherTelephones;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
@@ -66,6 +68,9 @@ pub struct Line {
     battery: Loop,
     /// Battery went during our own flash, and has not come back.
     lost_in_flash: bool,
+    others: OtherTelephones,
+    /// When the loop is to be measured in the flash under way.
+    measure_flash: Option<Time>,
     /// Listens off-hook.
     ear: Ear,
     ear_now: Time,
@@ -96,6 +101,8 @@ impl Line {
             ring: Ring::new(longest_gap),
             battery: Loop::default(),
             lost_in_flash: false,
+            others: OtherTelephones::new(now),
+            measure_flash: None,
             ear: Ear::new(&country, now),
             ear_now: now,
             deaf: false,
@@ -132,6 +139,7 @@ impl Line {
                     self.command(Command::OnHook);
                 }
                 self.hook = Hook::OnHook;
+                self.others.hung_up_ourselves(now);
                 self.voice = Voice::Silent;
                 self.timers.stop_all();
                 self.deaf = false;
@@ -143,6 +151,8 @@ impl Line {
                 self.voice = Voice::Silent;
                 // twice the width and a second: a driver adds its own guard times (DAHDI 50 ms before)
                 self.timers.set(Timer::FlashOver, now + width * 2 + Duration::from_secs(1));
+                // late in the break: the pair's capacitance has had its time, and a driver's guard time is over
+                self.measure_flash = Some(now + width * 3 / 4);
                 self.command(Command::Flash(width));
             }
             Action::Dial(digits, method) => {
@@ -236,6 +246,32 @@ impl Line {
             Signal::Overrun => self.tell(Event::Overrun),
             Signal::Underrun => self.tell(Event::Underrun),
             Signal::EchoCanceller(_) => {}
+        }
+    }
+
+    /// Whether the voltage between tip and ring would tell something now: on-hook between rings, and once in a flash.
+    pub fn wants_voltage(&self, now: Time) -> bool {
+        match self.hook {
+            Hook::OnHook => self.kind == PortKind::Fxo && !self.ring.in_burst() && self.others.wants_measurement(now),
+            Hook::Flashing => self.measure_flash.is_some_and(|at| now >= at),
+            Hook::OffHook => false,
+        }
+    }
+
+    /// What it is.
+    pub fn measured(&mut self, now: Time, millivolts: i32) {
+        let millivolts = millivolts.unsigned_abs();
+        if self.hook == Hook::Flashing {
+            self.measure_flash = None;
+            if voltage::is_in_use(millivolts) {
+                self.tell(Event::LoopHeld { millivolts });
+            }
+            return;
+        }
+        match self.others.measured(now, millivolts) {
+            Some(voltage::Changed::Lifted) => self.tell(Event::OtherTelephoneLifted { millivolts }),
+            Some(voltage::Changed::HungUp) => self.tell(Event::OtherTelephoneHungUp),
+            None => {}
         }
     }
 
@@ -358,6 +394,9 @@ pub fn describe(event: &Event) -> String {
         Event::ForwardDisconnect { open } => format!("forward disconnect {}ms", open.as_millis()),
         Event::LineLost => "battery lost".into(),
         Event::LineBack => "battery back".into(),
+        Event::OtherTelephoneLifted { millivolts } => format!("another telephone lifted {}", volts(*millivolts)),
+        Event::OtherTelephoneHungUp => "the other telephone hung up".into(),
+        Event::LoopHeld { millivolts } => format!("another telephone keeps the loop closed {}", volts(*millivolts)),
         Event::Reversal => "reversal".into(),
         Event::FlashDone => "flash done".into(),
         Event::DialDone => "digits sent".into(),
@@ -373,6 +412,10 @@ pub fn describe(event: &Event) -> String {
         Event::Overrun => "audio overrun".into(),
         Event::Underrun => "audio underrun".into(),
     }
+}
+
+fn volts(millivolts: u32) -> String {
+    format!("{:.1}V", f64::from(millivolts) / 1000.0)
 }
 
 fn describe_heard(heard: &Heard) -> String {

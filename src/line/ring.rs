@@ -45,6 +45,11 @@ impl Ring {
         self.bursts > 0
     }
 
+    /// Ringing current is on the line at this moment.
+    pub fn in_burst(&self) -> bool {
+        self.on
+    }
+
     pub fn begin(&mut self, now: Time) -> Option<Ringing> {
         let inside_double = self.bursts > 0 && self.ended.is_some_and(|e| now.since(e) < DOUBLE_RING_GAP);
         let already_on = std::mem::replace(&mut self.on, true);

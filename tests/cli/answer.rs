@@ -33,6 +33,18 @@ fn the_first_target_that_takes_the_call_gets_it_in_every_country() {
     }
 }
 
+/// The exchange has hung up on the caller, and gives dial tone as it does after a recall: who answers then is nobody's
+/// target.
+#[test]
+fn a_flash_that_the_exchange_takes_for_a_hang_up_is_never_told_as_a_transfer() {
+    for country in ["us", "ca", "gb", "de", "se", "jp", "nz", "au", "fr", "it"] {
+        let line = format!("sim/{country}?scenario=flash-hangs-up&clock=virtual");
+        let run = Tipring::start().run(&["--line", &line, "--json", "answer", "--transfer-to", "5550100", "--warm"]);
+        assert!(matches!(run.code, Some(21 | 31)), "{country}: {}", run.all());
+        assert!(!run.stdout.contains("5550100"), "{country}: nobody is called: {}", run.all());
+    }
+}
+
 #[test]
 fn a_lone_busy_target_leaves_the_caller_with_us_in_every_country() {
     for country in COUNTRIES {

@@ -1,6 +1,7 @@
 //! The program as its users meet it: whole processes, exit codes, JSON, messages.
 
 mod answer;
+mod bridge;
 mod calls;
 mod calls_journal;
 mod completions;
@@ -8,6 +9,7 @@ mod dial;
 mod errors;
 mod examples;
 mod owner;
+mod parallel;
 
 use serde_json::Value;
 use std::path::Path;
@@ -81,4 +83,4 @@ impl Run {
     }
 }
 
-pub const COUNTRIES: [&str; 4] = ["us", "gb", "de", "se"];
+pub const COUNTRIES: [&str; 10] = ["us", "gb", "de", "se", "tr", "cn", "no", "cz", "fr", "au"];

@@ -76,6 +76,23 @@ fn a_failed_transfer_leaves_the_call_with_its_owner() {
 }
 
 #[test]
+fn a_call_in_progress_is_moved_over_a_second_line_and_that_line_is_held_meanwhile() {
+    let t = Tipring::start();
+    let owner = Owner::answering(&t);
+    let second = "sim/us?speed=30&seed=2";
+    let args = ["--line", LINE, "--json", "transfer", "5550101", "5550100", "--warm", "--second-line", second];
+    let json = t.run(&args).exits(0).json();
+    assert_eq!(json["result"], "bridged", "{json:#}");
+    let run = t.run(&["--line", second, "dial", "5550100"]).exits(5);
+    assert!(run.stderr.contains("second line"), "{}", run.all());
+    let refused = t.run(&["--line", LINE, "dtmf", "5"]);
+    assert!(refused.stderr.contains("bridged"), "{}", refused.all());
+    t.run(&["--line", LINE, "hangup"]).exits(0);
+    owner.ends().exits(0);
+    t.run(&["--line", second, "dial", "5550101"]).exits(10);
+}
+
+#[test]
 fn the_second_process_that_wants_the_line_is_told_who_holds_it() {
     let t = Tipring::start();
     let owner = Owner::answering(&t);

@@ -113,6 +113,7 @@ fn full_ask(tag: &str) -> Ask {
             on_fail: OnFail::Hangup,
             voicemail: Some(TargetAsk { name: Some("mailbox".into()), number: "5550107".into() }),
             brief: Some(tipring::control::request::pack_brief(&[0; 160])),
+            second_line: Some("dahdi/6".into()),
         },
         "hold" => Ask::Hold,
         "retrieve" => Ask::Retrieve,

@@ -55,6 +55,7 @@ fn transfer() -> Ask {
         on_fail: OnFail::Hangup,
         voicemail: None,
         brief: None,
+        second_line: None,
     }
 }
 

@@ -6,7 +6,7 @@ use tipring::clock::Time;
 use tipring::record::Actor;
 
 /// What the target does, and what the exchange does wrong.
-const FAULTS: [(&str, &[&str], &str); 17] = [
+const FAULTS: [(&str, &[&str], &str); 18] = [
     ("nothing is wrong", &["5550100"], ""),
     ("target busy, then one who answers", &["5550101", "5550100"], ""),
     ("target busy", &["5550101"], ""),
@@ -22,6 +22,7 @@ const FAULTS: [(&str, &[&str], &str); 17] = [
     ("second flash unseen", &["5550101", "5550100"], "flash_ignored = [2]\n"),
     ("third flash unseen", &["5550101", "5550100"], "flash_ignored = [3]\n"),
     ("first flash taken for a hang-up", &["5550101"], "flash_taken_as_hang_up = [1]\n"),
+    ("first flash taken for a hang-up, and the target answers", &["5550100"], "flash_taken_as_hang_up = [1]\n"),
     ("second flash taken for a hang-up", &["5550101"], "flash_taken_as_hang_up = [2]\n"),
     ("tones 3 % off", &["5550101", "5550100"], "tone_frequency_percent = 3.0\n"),
 ];

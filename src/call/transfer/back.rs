@@ -8,9 +8,9 @@ use crate::event::{Event, Heard, ToneKind};
 use std::time::Duration;
 
 /// Somebody who was left alone on hold says something within this time, or never.
-const SPEAKS: Duration = Duration::from_secs(9);
+const SPEAKS: Duration = Duration::from_secs(12);
 /// In which an announcement in place of the recall tone has begun.
-const ANNOUNCED: Duration = Duration::from_millis(3500);
+const ANNOUNCED: Duration = Duration::from_millis(6500);
 /// So often the same tone answers the way back before a doubtful completion counts as done.
 const RELEASED_ATTEMPTS: u32 = 2;
 
@@ -72,7 +72,8 @@ impl Transfer {
                     self.last_heard = Some(tone.kind);
                     self.settle(now, Why::Back);
                 } else {
-                    self.out.tell(step.result("party-lost"));
+                    let why = if self.checking.is_some() { "flash taken for a hang-up" } else { "party-lost" };
+                    self.out.tell(step.result(why));
                     self.end(Transferred::PartyLost);
                 }
             }
@@ -101,8 +102,14 @@ impl Transfer {
         if self.silent_hold {
             return self.end(Transferred::FlashUnanswered);
         }
+        let silent_register = evidence == Evidence::NoTone && self.code(Why::Back).is_some();
+        if let Some(tone) = self.checking.take().filter(|_| !self.aborted) {
+            self.checked = Some(tone);
+            self.doubtful = silent_register;
+            return self.settle(now, Why::Consult);
+        }
         // a register that has taken our digit is as silent as a caller who holds his breath
-        self.unproven = evidence == Evidence::NoTone && self.code(Why::Back).is_some();
+        self.unproven = silent_register;
         if self.aborted || (self.plan.goal == Goal::Hold && self.unproven) {
             return self.nobody_took_it(evidence);
         }

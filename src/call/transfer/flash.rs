@@ -1,10 +1,12 @@
 //! The flash, and what the exchange says to it: which width it takes, and whether it gives the recall tone.
 
 use super::super::{Completion, Step};
-use super::{CODE_DELAY, Goal, RECEIVER_READY, SETTLE_BETWEEN_FLASHES, State, Timer, Transfer, Transferred};
+use super::{
+    BACK_ATTEMPTS, CODE_DELAY, Goal, RECEIVER_READY, SETTLE_BETWEEN_FLASHES, State, Timer, Transfer, Transferred,
+};
 use super::{UNANSWERED_MAX, Why};
 use crate::clock::Time;
-use crate::event::{Action, Event, Heard};
+use crate::event::{Action, Event, Heard, Tone, ToneKind};
 use crate::number::DialString;
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ impl Transfer {
         self.strange_tone = false;
         self.caller_here = false;
         self.tone_before_code = false;
+        self.loop_held = None;
         self.state = State::Flashing(why);
         self.out.act(Action::Flash(self.flash_width()));
     }
@@ -29,6 +32,11 @@ impl Transfer {
     pub(super) fn flashed(&mut self, now: Time, why: Why) {
         self.state = State::Listening(why);
         self.flashed_at = now;
+        if why != Why::Consult
+            && let Some(held) = self.loop_held.take()
+        {
+            return self.not_seen(now, why, held);
+        }
         match why {
             Why::Consult => self.timers.set(Timer::NoRecallTone, now + self.manners.recall_tone_wait),
             Why::Back if self.code(why).is_none() => self.prove_caller(now),
@@ -66,7 +74,15 @@ impl Transfer {
             self.unanswered = 0;
             self.timers.stop_all();
             let ms = self.flash_width().as_millis() as u64;
-            self.out.tell(Step::new(now, "flash").ms(ms).heard(tone.to_string()));
+            let step = Step::new(now, "flash").ms(ms).heard(tone.to_string());
+            if self.may_be_a_new_call(*tone) {
+                // whoever answers now would be taken for the target of a transfer, and later for the caller
+                self.out.tell(step.result("asking back"));
+                self.checking = Some(*tone);
+                self.back_attempts = 0;
+                return self.settle(now, Why::Back);
+            }
+            self.out.tell(step);
             if self.aborted {
                 return self.go_back(now);
             }
@@ -79,8 +95,36 @@ impl Transfer {
         }
     }
 
+    /// An exchange that takes our flash for a hang-up gives dial tone, too: the caller is gone, and what we dial is a call
+    /// of its own. Where the recall tone does not tell it apart, only the caller's voice does. Not asked where the user has
+    /// given this line's flash width, nor where the user decides what comes next.
+    fn may_be_a_new_call(&self, tone: Tone) -> bool {
+        let known = self.manners.flash_is_known || self.checked == Some(tone);
+        tone.is(ToneKind::Dial) && !known && self.plan.goal != Goal::Hold && !self.aborted
+    }
+
+    /// Whoever is heard now is whom we talked with before: that is not the caller.
+    fn not_seen(&mut self, now: Time, why: Why, held: String) {
+        self.back_attempts += 1;
+        let ms = self.flash_width().as_millis() as u64;
+        let step = Step::new(now, "back").ms(ms).heard(held);
+        if self.back_attempts < BACK_ATTEMPTS {
+            self.out.tell(step.result("not seen by the exchange, again"));
+            self.settle(now, why);
+        } else {
+            self.out.tell(step.result("not seen by the exchange"));
+            self.end(Transferred::CallerUnproven);
+        }
+    }
+
     pub(super) fn no_recall_tone(&mut self, now: Time) {
         let ms = self.flash_width().as_millis() as u64;
+        if let Some(held) = self.loop_held.take() {
+            // the exchange has seen no flash of any width, and cannot before that telephone is hung up
+            self.out.tell(Step::new(now, "flash").ms(ms).heard(held).result("not seen by the exchange"));
+            self.caller_here = true;
+            return self.end(Transferred::FlashUnanswered);
+        }
         self.out.tell(Step::new(now, "flash").ms(ms).heard("no recall tone"));
         if self.width_taken.is_none() {
             self.width += 1;

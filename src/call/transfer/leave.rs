@@ -4,6 +4,7 @@ use super::super::{Completion, Evidence, Step, shown};
 use super::{RECEIVER_READY, SETTLE, State, Timer, Transfer, Transferred, Why};
 use crate::clock::Time;
 use crate::event::{Action, Event, Heard};
+use crate::line;
 use std::time::Duration;
 
 impl Transfer {
@@ -89,10 +90,20 @@ impl Transfer {
                 let watched = self.manners.recall_ring_watch.as_secs_f64();
                 let proof = vec![format!("no recall ringing in {watched} s"), format!("{tone} tone on our line")];
                 let target = self.target;
+                if self.doubtful {
+                    // our line is free; whether the two are together, or both were dropped before, nobody has heard
+                    return self.end(Transferred::Unproven { target });
+                }
                 self.end(match self.at_voicemail() {
                     true => Transferred::Voicemail { proof },
                     false => Transferred::Completed { target, proof },
                 });
+            }
+            Event::OtherTelephoneLifted { .. } if self.state == State::Watching => {
+                // it is in our call, or in one of its own: whoever we would hear now proves nothing
+                let target = self.target;
+                self.out.tell(Step::new(now, "check-line").heard(line::describe(event)).result("unproven"));
+                self.end(Transferred::Unproven { target });
             }
             Event::Heard(Heard::Speech { .. }) if self.state == State::CheckingIdle => {
                 // we lifted into a call: the exchange never let go of us, or rang us back this very moment

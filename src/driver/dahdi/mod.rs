@@ -352,12 +352,6 @@ impl DahdiPort {
         })
     }
 
-    /// The voltage between tip and ring in millivolts, where the card measures it (wctdm and its kin); its sign is the
-    /// polarity.
-    pub fn line_millivolts(&self) -> Option<i32> {
-        ioctl::wctdm_get_stats(self.channel.fd()).ok().map(|s| s.batvolt)
-    }
-
     /// The channel's alarm now.
     pub fn alarm(&self) -> Result<Option<Alarm>, PortError> {
         let p = ioctl::get_params(self.channel.fd()).map_err(|e| self.channel.failed("read the parameters", e))?;
@@ -455,6 +449,11 @@ impl Port for DahdiPort {
             }
             Err(_) => Ok(None),
         }
+    }
+
+    /// As wctdm and its kin measure it.
+    fn line_millivolts(&mut self) -> Option<i32> {
+        ioctl::wctdm_get_stats(self.channel.fd()).ok().map(|s| s.batvolt)
     }
 
     fn read(&mut self, frame: &mut Frame) -> Result<bool, PortError> {

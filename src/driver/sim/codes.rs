@@ -183,7 +183,7 @@ impl Exchange {
         self.active = Some(Leg { party: None, progress: Progress::Failed, next: Time::NEVER });
         let Some(request) = request.filter(|_| self.class.forwarding) else {
             self.tell(now, "offers no forwarding");
-            self.play(now, programme::intercept(&self.class.lock_out));
+            self.play(now, programme::intercept(self.class.sit, &self.class.lock_out));
             return;
         };
         let done = !self.faults.codes_refused && self.forwarding.apply(&request);

@@ -536,7 +536,7 @@ impl Exchange {
         leg.next = Time::NEVER;
         let Some(p) = leg.party else {
             leg.progress = Progress::Failed;
-            return Some(programme::intercept(&self.class.lock_out));
+            return Some(programme::intercept(self.class.sit, &self.class.lock_out));
         };
         let fail = |leg: &mut Leg, heard| {
             leg.progress = Progress::Failed;
@@ -547,7 +547,7 @@ impl Exchange {
             Progress::Routing => match self.sets[p].party.reach {
                 Reach::Busy => fail(leg, self.refused(ToneKind::Busy)),
                 Reach::Congestion => fail(leg, self.refused(ToneKind::Congestion)),
-                Reach::NotInService => fail(leg, programme::intercept(&self.class.lock_out)),
+                Reach::NotInService => fail(leg, programme::intercept(self.class.sit, &self.class.lock_out)),
                 Reach::Answers(after) => {
                     self.ring_party(now, leg, p, after);
                     Some(programme::one(ToneKind::Ringback))

@@ -24,6 +24,8 @@ pub struct LineClass {
     pub inter_digit: Duration,
     /// What an unattended handset hears.
     pub lock_out: Vec<Entry>,
+    /// How long the special information tone sounds before its announcement.
+    pub sit: Duration,
     pub caller_id: bool,
     /// Japan's way: the set answers twice.
     pub number_display: bool,
@@ -83,6 +85,7 @@ impl LineClass {
             first_digit: line.first_digit_s.map_or(ms(16_000), |s| s.0),
             inter_digit: line.inter_digit_s.map_or(ms(8_000), |s| s.0),
             lock_out: lock_out(country, line.permanent_signal.as_ref().map(|l| l.0.as_slice()), north_american),
+            sit: super::programme::sit_lasts(country),
             caller_id: line.caller_id.unwrap_or(true),
             number_display: line.number_display.unwrap_or(false),
             stutter: line.stutter.unwrap_or(false),

@@ -147,7 +147,7 @@ impl SimPort {
         seed: u64,
         speed: Option<f64>,
     ) -> SimPort {
-        SimPort {
+        let mut port = SimPort {
             selector,
             exchange,
             card: Card::new(seed),
@@ -163,7 +163,10 @@ impl SimPort {
             overrun: false,
             removed: false,
             trace: Vec::new(),
-        }
+        };
+        // what is so from the beginning is so before anybody listens
+        port.apply_faults(Time::ZERO, Time::us(1));
+        port
     }
 
     /// The other side's truth, for tests.
@@ -357,6 +360,10 @@ impl Port for SimPort {
             self.unsent.push_back(*frame);
         }
         Ok(())
+    }
+
+    fn line_millivolts(&mut self) -> Option<i32> {
+        Some(self.card.millivolts())
     }
 
     fn take_trace(&mut self) -> Vec<Record> {

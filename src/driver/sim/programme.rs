@@ -12,7 +12,7 @@ use crate::dsp::tone::ToneGenerator;
 use crate::dsp::voice::Speech;
 use crate::dsp::{FRAME_SAMPLES, Source};
 use crate::event::ToneKind;
-use crate::facts::{Country, ToneSpec};
+use crate::facts::{Country, Sound, ToneSpec};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -57,10 +57,24 @@ fn after_the_first(lock_out: &[Entry]) -> &[Entry] {
     lock_out.get(1..).unwrap_or_default()
 }
 
-pub fn intercept(lock_out: &[Entry]) -> Vec<Entry> {
-    // one pass of the three tones: where a country's list repeats them it pauses for a second first
-    let once = [(Item::Tone(ToneKind::Sit), ms(1060)), (Item::Announcement, ms(4500)), (Item::Silence, ms(1200))];
+pub fn intercept(sit: Duration, lock_out: &[Entry]) -> Vec<Entry> {
+    let once = [(Item::Tone(ToneKind::Sit), Some(sit)), (Item::Announcement, ms(4500)), (Item::Silence, ms(1200))];
     once.iter().chain(&once).chain(lock_out).copied().collect()
+}
+
+/// How long the tone before the announcement sounds: one pass of three tones, without the pause in which a country's list
+/// repeats them; of a single tone two bursts, which is what tells it from others.
+pub fn sit_lasts(country: &Country) -> Duration {
+    let least = Duration::from_millis(1060);
+    let Some(spec) = country.tone(ToneKind::Sit) else { return least };
+    let mut steps: Vec<_> = spec.intro.iter().chain(&spec.steps).collect();
+    if steps.iter().filter(|s| s.sound != Sound::Silence).count() == 1 && spec.repeats {
+        steps.extend(steps.clone());
+    }
+    while steps.last().is_some_and(|s| s.sound == Sound::Silence) {
+        steps.pop();
+    }
+    steps.iter().filter_map(|s| s.lasts).sum::<Duration>().max(least)
 }
 
 /// The far end hung up and nobody is left: by opening the loop where the line has that, by a tone otherwise.

@@ -77,7 +77,7 @@ spawn() {
 	# here and not in the background: whoever waits for a name's second life must not be answered by its first
 	rm -f $_name.rc $_name.pid $_name.out $_name.err
 	( "$@" >$_name.out 2>$_name.err </dev/null & echo $! >$_name.pid; wait $!; echo $? >$_name.rc ) &
-	wait_for 5 test -s $_name.pid
+	POLL=0.01 wait_for 5 test -s $_name.pid
 }
 pid_of() { cat "$1.pid"; }
 # signal NAME SIGNAL - to a spawned process, by its pid

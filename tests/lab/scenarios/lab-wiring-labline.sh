@@ -28,7 +28,8 @@ check "with ONHOOKTRANSFER it does" labphone 1 oht 1500 play 1004 -10 1000
 exit_of phone 5 0
 
 # polarity, far-end battery drop
-spawn phone labphone 5 offhook sleep 800 event POLARITY 3000 event POLARITY 3000 event ONHOOK 3000
+# the office has its port open before the telephone is lifted
+spawn phone labphone 5 sleep 500 offhook sleep 800 event POLARITY 3000 event POLARITY 3000 event ONHOOK 3000
 check "polarity reversal and disconnect by the FXS port" labphone 1 event RINGOFFHOOK 3000 offhook sleep 1500 polarity 1 sleep 300 polarity 0 sleep 300 onhook sleep 1000
 exit_of phone 10 0
 
