@@ -200,6 +200,49 @@ fn the_same_cadence_is_busy_here_and_reorder_there() {
 }
 
 #[test]
+fn where_two_tones_cannot_be_told_apart_both_are_said() {
+    let desk = Desk::new();
+    let facts = Facts::embedded();
+    let alike = |code: &&str| {
+        let of = |kind| facts.country(code).unwrap().tone(kind).map(|t| (&t.intro, &t.steps));
+        of(ToneKind::Busy).is_some() && of(ToneKind::Busy) == of(ToneKind::Congestion)
+    };
+    let codes: Vec<&str> = facts.codes().filter(alike).collect();
+    assert!(codes.len() > 3, "{codes:?}");
+    for code in &codes[..3] {
+        let mut samples = vec![0i16; 8000 * 8];
+        let busy = facts.country(code).unwrap().tone(ToneKind::Busy).unwrap();
+        ToneGenerator::at_level(busy, -15.0).add_to(&mut samples[4000..]);
+        let path = desk.file("alike.wav", &wav(1, 16, 8000, 1, &s16(&samples)));
+        let found = desk.found(&["--country", code, path.to_str().unwrap()]);
+        let tones: Vec<&Value> = found.iter().filter(|f| f["event"] == "tone").collect();
+        assert!(matches!(tones[..], [only] if only["value"] == "busy/reorder"), "{code}: {found:?}");
+        assert!(tones[0]["confidence"].as_f64().unwrap() < 0.8, "{code}: not as sure as of one: {found:?}");
+    }
+}
+
+#[test]
+fn which_special_information_tone_it_is_is_said_with_its_meaning() {
+    let desk = Desk::new();
+    for (parts, sit) in
+        [([(985.2, 380), (1370.6, 274), (1776.7, 380)], "VC"), ([(913.8, 274), (1370.6, 274), (1776.7, 380)], "IC")]
+    {
+        let mut samples = vec![0i16; 8000 * 5];
+        let mut at = 8000;
+        for (hz, ms) in parts {
+            ToneGenerator::sine(hz, -20.0, Some(Duration::from_millis(ms))).add_to(&mut samples[at..]);
+            at += ms as usize * 8;
+        }
+        Speech::new(1, -20.0).add_to(&mut samples[at + 400..]);
+        Noise::new(2, -55.0).add_to(&mut samples);
+        let path = desk.file("sit.wav", &wav(1, 16, 8000, 1, &s16(&samples)));
+        let found = desk.found(&["--country", "us", path.to_str().unwrap()]);
+        let tone = found.iter().find(|f| f["event"] == "tone").unwrap_or_else(|| panic!("{found:?}"));
+        assert!(tone["value"] == "sit" && tone["sit"] == sit && tone["means"].is_string(), "{found:?}");
+    }
+}
+
+#[test]
 fn who_calls_is_found_with_every_field_and_a_wrong_sum_is_no_number() {
     let desk = Desk::new();
     let id = CallerId {

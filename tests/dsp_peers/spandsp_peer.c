@@ -5,6 +5,7 @@
  *   dtmf-rx                            digits out
  *   cid-tx class|clip|dtmf NUMBER NAME DATE   samples out
  *   cid-rx class|clip|dtmf             fields out: TYPE=VALUE, or a code and a value
+ *   alert-tx                           the alert that comes before caller ID, between two silences
  *   modem-tx KIND                      five seconds of what modems begin with, as spandsp numbers it
  *   flags-tx                           a second of flags at 300 bit/s, V.21 channel 2
  *   tone-tx F1 F2 ON_MS OFF_MS         ten seconds of samples out
@@ -120,6 +121,16 @@ int main(int argc, char **argv)
         cid_standard = standard(argv[2]);
         cid = adsi_rx_init(NULL, cid_standard, cid_message, NULL);
         while ((n = in()) > 0) adsi_rx(cid, amp, n);
+    } else if (!strcmp(what, "alert-tx") && argc == 2) {
+        adsi_tx_state_t *s = adsi_tx_init(NULL, ADSI_STANDARD_CLIP);
+        silence(4000);
+        adsi_tx_send_alert_tone(s);
+        for (int i = 0; i < 10; i++) {
+            memset(amp, 0, sizeof amp);
+            adsi_tx(s, amp, 160);
+            out(amp, 160);
+        }
+        silence(4000);
     } else if (!strcmp(what, "modem-tx") && argc == 3) {
         modem_connect_tones_tx_state_t *s = modem_connect_tones_tx_init(NULL, atoi(argv[2]));
         silence(3200);

@@ -68,7 +68,8 @@ impl Bank {
                 powers[i] += (sum[i] * sum[i] + difference[i] * difference[i]) * weight[i];
             }
         }
-        sines.power = powers.iter().sum();
+        let [a, b, c, d, e, f, g, h] = powers;
+        sines.power = ((a + e) + (c + g)) + ((b + f) + (d + h));
         sines
     }
 }
