@@ -334,6 +334,22 @@ mod tests {
     }
 
     #[test]
+    fn no_frequency_is_between_two_stools() {
+        for hz in (350..2600).step_by(7).map(|hz| hz as f32 + 0.4) {
+            let mut samples = vec![0i16; 8000 * 3];
+            ToneGenerator::sine(hz, -18.0, Some(Duration::from_millis(2400))).add_to(&mut samples[2000..]);
+            Noise::new(1, -58.0).add_to(&mut samples);
+            let (mut out, mut describer) = (Vec::new(), Describer::new());
+            describer.feed(&samples, &mut out);
+            describer.finish(&mut out);
+            assert!(
+                matches!(&out[..], [one] if matches!(one.hz[..], [f] if (f32::from(f) - hz).abs() < 2.0)),
+                "{hz}: {out:?}"
+            );
+        }
+    }
+
+    #[test]
     fn talkers_are_not_regular() {
         for seed in 0..10 {
             let mut samples = vec![0i16; 8000 * 30];
