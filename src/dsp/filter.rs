@@ -65,6 +65,7 @@ impl Cascade {
     }
 
     /// Filters in place; so many samples that they go into fours.
+    #[inline(always)]
     pub fn pass(&self, memory: &mut Memory, samples: &mut [f32]) {
         let mut z = memory.0;
         for four in samples.as_chunks_mut::<LANES>().0 {
@@ -91,6 +92,7 @@ impl Cascade {
 }
 
 /// The sum of squares, eight lanes side by side, which a compiler may put into registers.
+#[inline(always)]
 pub fn power(samples: &[f32]) -> f32 {
     let (eights, rest) = samples.as_chunks::<8>();
     let mut sums = [0f32; 8];

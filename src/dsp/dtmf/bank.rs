@@ -48,6 +48,7 @@ impl Bank {
     }
 
     /// Looks at a window; phases are those in its middle.
+    #[inline(always)]
     pub fn look(&self, window: &[f32; WINDOW]) -> Sines {
         let (before, after) = window.split_at(HALF);
         let (mut sum, mut difference) = ([0f32; HALF], [0f32; HALF]);

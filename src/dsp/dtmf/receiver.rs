@@ -4,6 +4,7 @@ use super::bank::{Bank, NOMINAL, WINDOW};
 use super::doubt::Doubt;
 use crate::clock::Time;
 use crate::dsp::filter::{self, Biquad, Cascade, Memory};
+use crate::dsp::wide;
 use crate::event::Heard;
 use crate::number::Digit;
 use std::sync::LazyLock;
@@ -132,6 +133,14 @@ impl Receiver {
 
     /// Listens; pushes a [`Heard::Digit`] for each digit that ended.
     pub fn feed(&mut self, samples: &[i16], out: &mut Vec<Heard>) {
+        wide(
+            #[inline(always)]
+            || self.listen(samples, out),
+        );
+    }
+
+    #[inline(always)]
+    fn listen(&mut self, samples: &[i16], out: &mut Vec<Heard>) {
         let mut rest = samples;
         while !rest.is_empty() {
             let (now, later) = rest.split_at(rest.len().min(HOP - self.filled));
@@ -166,6 +175,7 @@ impl Receiver {
     }
 
     /// A hop is full.
+    #[inline(always)]
     fn look(&mut self, out: &mut Vec<Heard>) {
         self.window.copy_within(HOP.., 0);
         let newest = &mut self.window[HOP..];
@@ -200,6 +210,7 @@ impl Receiver {
     }
 
     /// The look that is `ago` hops old.
+    #[inline(always)]
     fn hop(&self, ago: usize) -> &Hop {
         &self.hops[(self.count as usize + RING - 1 - ago) % RING]
     }
@@ -210,6 +221,7 @@ impl Receiver {
         (self.start + Duration::from_micros(self.heard * 125)) - Duration::from_micros(us)
     }
 
+    #[inline(always)]
     fn decide(&mut self, out: &mut Vec<Heard>) {
         let found = self.find(AGREE);
         if let Some(mut held) = self.held.take() {
@@ -309,6 +321,7 @@ impl Receiver {
     }
 
     /// What is left of a digit's amplitude, of the weaker tone: one half where a Hann window is half filled.
+    #[inline(always)]
     fn share(&self, of: &Found, ago: usize) -> f32 {
         let hop = self.hop(ago);
         (0..2).map(|i| hop.amplitude(of.pair[i]) / of.amplitude[i]).fold(f32::MAX, f32::min)
@@ -329,6 +342,7 @@ impl Receiver {
     }
 
     /// The digit that the last so many looks agree upon.
+    #[inline(always)]
     fn find(&self, agree: usize) -> Option<Found> {
         if self.count < agree as u64 {
             return None;
@@ -377,6 +391,7 @@ impl Receiver {
     }
 
     /// The loudest tone of a group, if it is steady and near enough to its place.
+    #[inline(always)]
     fn line(&self, index: usize, agree: usize) -> Option<Line> {
         // the turn of the phase from look to look tells how far off the frequency is
         let (mut re, mut im) = (0.0f32, 0.0f32);
@@ -463,6 +478,7 @@ static TURN: LazyLock<[(f32, f32); 8]> = LazyLock::new(|| {
 });
 
 /// The angle of a complex number, to 0.00002: a polynomial, because `atan2` is a call that takes longer than all else here.
+#[inline(always)]
 fn angle(re: f32, im: f32) -> f32 {
     let (x, y) = (re.abs(), im.abs());
     let t = x.min(y) / x.max(y).max(f32::MIN_POSITIVE);

@@ -3,6 +3,7 @@
 use super::{BIT_RATE, Data, Standard};
 use crate::clock::SAMPLE_RATE_HZ;
 use crate::dsp::filter::{Biquad, Cascade, Memory};
+use crate::dsp::wide;
 use std::f64::consts::TAU;
 use std::sync::LazyLock;
 
@@ -139,7 +140,15 @@ impl Demodulator {
         self.reading != Reading::Nothing
     }
 
-    pub fn feed(&mut self, samples: &[i16], mut tell: impl FnMut(&mut Self, Data)) {
+    pub fn feed(&mut self, samples: &[i16], tell: impl FnMut(&mut Self, Data)) {
+        wide(
+            #[inline(always)]
+            || self.listen(samples, tell),
+        );
+    }
+
+    #[inline(always)]
+    fn listen(&mut self, samples: &[i16], mut tell: impl FnMut(&mut Self, Data)) {
         let mut rest = samples;
         while !rest.is_empty() {
             let (now, later) = rest.split_at(rest.len().min(BLOCK - self.filled));
@@ -153,6 +162,7 @@ impl Demodulator {
         }
     }
 
+    #[inline(always)]
     fn take_block(&mut self, tell: &mut impl FnMut(&mut Self, Data)) {
         let mut x = self.waiting.map(f32::from);
         HIGH_PASS.pass(&mut self.high_pass, &mut x);
@@ -186,6 +196,7 @@ impl Demodulator {
     }
 
     /// The powers at mark and at space over the last bit, for each sample.
+    #[inline(always)]
     fn correlate(&mut self, x: &[f32; BLOCK]) -> [[f32; BLOCK]; 2] {
         let from = (self.count % 160) as usize;
         let tables: &[[f32; 160]; 4] = &CARRIERS;
@@ -213,6 +224,7 @@ impl Demodulator {
     }
 
     /// The soft bits of a block, and the power of mark and space together.
+    #[inline(always)]
     fn soft_bits(&mut self, powers: &[[f32; BLOCK]; 2]) -> [f32; BLOCK] {
         let [mark, space] = powers;
         for (level, powers) in self.levels.iter_mut().zip(powers) {
@@ -232,6 +244,7 @@ impl Demodulator {
     }
 
     /// Which samples of a step are marks: the first is the lowest bit.
+    #[inline(always)]
     fn marks_of(&self, step: usize) -> u8 {
         self.soft[KEPT + step * STEP..].first_chunk().map_or(0, |soft| above(soft, 0.0))
     }
@@ -241,6 +254,7 @@ impl Demodulator {
         self.count as f64 - KEPT as f64
     }
 
+    #[inline(always)]
     fn track(&mut self, step: usize, carrier: u8, tell: &mut impl FnMut(&mut Self, Data)) {
         let marks = self.marks_of(step);
         // where the sample before was a mark
@@ -288,6 +302,7 @@ impl Demodulator {
     }
 
     /// How long the marks last, and how their phase turns.
+    #[inline(always)]
     fn watch_marks(&mut self, step: usize, marks: u8) {
         if marks == 0xFF {
             if self.mark_run as usize > TURN + STEP {
@@ -310,6 +325,7 @@ impl Demodulator {
     }
 
     /// Edges that are a bit apart.
+    #[inline(always)]
     fn watch_seizure(&mut self, step: usize, edges: u8) {
         let mut edges = edges;
         while edges != 0 {
@@ -406,6 +422,7 @@ fn at_all_alignments(soft: &[f32], at: f32) -> [f32; ALIGNMENTS] {
 }
 
 /// The largest magnitude.
+#[inline(always)]
 fn peak(values: &[f32; BLOCK]) -> f32 {
     let mut peaks = [0f32; STEP];
     for eight in values.as_chunks::<STEP>().0 {
@@ -417,11 +434,13 @@ fn peak(values: &[f32; BLOCK]) -> f32 {
 }
 
 /// The larger one. `f32::max` takes care of what is no number, which costs more than the comparison.
+#[inline(always)]
 fn most(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
 }
 
 /// Which of eight are above this; the first is the lowest bit.
+#[inline(always)]
 fn above(values: &[f32; STEP], least: f32) -> u8 {
     let mut bits = 0;
     for (n, value) in values.iter().enumerate() {
