@@ -176,6 +176,11 @@ pub enum Heard {
         tone: FaxTone,
         since: Time,
     },
+    /// 2130 and 2750 Hz together, when they are over: somebody else calls (CAS, 80 ms) or data follow (DT-AS, 100 ms).
+    Alert {
+        since: Time,
+        lasted: Duration,
+    },
     /// A single tone that is in nobody's tone plan: test tones, answering-machine beeps.
     OtherTone {
         hz: u16,
@@ -195,6 +200,28 @@ pub enum FaxTone {
     Cng,
     /// 2100 Hz: an answering fax or modem (T.30, V.25).
     Ced,
+    /// The same, turned over every 450 ms: an answering modem that wants no echo cancellers (V.25).
+    AnsReversals,
+    /// 2100 Hz, louder and softer fifteen times a second: an answering modem that can do more (V.8).
+    Ansam,
+    /// Both.
+    AnsamReversals,
+    /// Flags at 300 bit/s: a fax is about to say what it can do (T.30, V.21).
+    V21Preamble,
+}
+
+impl FaxTone {
+    /// The name in journals and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            FaxTone::Cng => "cng",
+            FaxTone::Ced => "ced",
+            FaxTone::AnsReversals => "ans-reversals",
+            FaxTone::Ansam => "ansam",
+            FaxTone::AnsamReversals => "ansam-reversals",
+            FaxTone::V21Preamble => "v21-preamble",
+        }
+    }
 }
 
 /// A tone of the country's plan. Where two of its tones cannot be told apart, `or` names the other.

@@ -4,7 +4,8 @@ use serde_json::Value;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use tipring::dsp::caller_id::{Layout, Sender};
+use std::time::Duration;
+use tipring::dsp::caller_id::{Alert, Layout, Sender, acknowledgement};
 use tipring::dsp::dtmf::{DtmfGenerator, DtmfTiming};
 use tipring::dsp::fsk::Standard;
 use tipring::dsp::g711::Law;
@@ -199,6 +200,49 @@ fn the_same_cadence_is_busy_here_and_reorder_there() {
 }
 
 #[test]
+fn where_two_tones_cannot_be_told_apart_both_are_said() {
+    let desk = Desk::new();
+    let facts = Facts::embedded();
+    let alike = |code: &&str| {
+        let of = |kind| facts.country(code).unwrap().tone(kind).map(|t| (&t.intro, &t.steps));
+        of(ToneKind::Busy).is_some() && of(ToneKind::Busy) == of(ToneKind::Congestion)
+    };
+    let codes: Vec<&str> = facts.codes().filter(alike).collect();
+    assert!(codes.len() > 3, "{codes:?}");
+    for code in &codes[..3] {
+        let mut samples = vec![0i16; 8000 * 8];
+        let busy = facts.country(code).unwrap().tone(ToneKind::Busy).unwrap();
+        ToneGenerator::at_level(busy, -15.0).add_to(&mut samples[4000..]);
+        let path = desk.file("alike.wav", &wav(1, 16, 8000, 1, &s16(&samples)));
+        let found = desk.found(&["--country", code, path.to_str().unwrap()]);
+        let tones: Vec<&Value> = found.iter().filter(|f| f["event"] == "tone").collect();
+        assert!(matches!(tones[..], [only] if only["value"] == "busy/reorder"), "{code}: {found:?}");
+        assert!(tones[0]["confidence"].as_f64().unwrap() < 0.8, "{code}: not as sure as of one: {found:?}");
+    }
+}
+
+#[test]
+fn which_special_information_tone_it_is_is_said_with_its_meaning() {
+    let desk = Desk::new();
+    for (parts, sit) in
+        [([(985.2, 380), (1370.6, 274), (1776.7, 380)], "VC"), ([(913.8, 274), (1370.6, 274), (1776.7, 380)], "IC")]
+    {
+        let mut samples = vec![0i16; 8000 * 5];
+        let mut at = 8000;
+        for (hz, ms) in parts {
+            ToneGenerator::sine(hz, -20.0, Some(Duration::from_millis(ms))).add_to(&mut samples[at..]);
+            at += ms as usize * 8;
+        }
+        Speech::new(1, -20.0).add_to(&mut samples[at + 400..]);
+        Noise::new(2, -55.0).add_to(&mut samples);
+        let path = desk.file("sit.wav", &wav(1, 16, 8000, 1, &s16(&samples)));
+        let found = desk.found(&["--country", "us", path.to_str().unwrap()]);
+        let tone = found.iter().find(|f| f["event"] == "tone").unwrap_or_else(|| panic!("{found:?}"));
+        assert!(tone["value"] == "sit" && tone["sit"] == sit && tone["means"].is_string(), "{found:?}");
+    }
+}
+
+#[test]
 fn who_calls_is_found_with_every_field_and_a_wrong_sum_is_no_number() {
     let desk = Desk::new();
     let id = CallerId {
@@ -228,6 +272,68 @@ fn who_calls_is_found_with_every_field_and_a_wrong_sum_is_no_number() {
     assert!(!found.iter().any(|f| f["event"] == "caller-id"), "{found:?}");
     let garbled = found.iter().find(|f| f["event"] == "caller-id-garbled").unwrap();
     assert_eq!(garbled["bytes"], "8005020331323300");
+}
+
+#[test]
+fn who_waits_is_found_in_the_middle_of_a_call_and_so_is_a_waiting_message() {
+    let desk = Desk::new();
+    let id = CallerId { number: PartyNumber::from_network(b"5550142"), ..CallerId::default() };
+    let mut samples = render(&mut Speech::new(9, -20.0), 8000 * 3);
+    samples.extend(render(&mut Alert::off_hook(-20.0), usize::MAX));
+    samples.extend([0; 800]);
+    samples.extend(render(&mut acknowledgement(-9.0), usize::MAX));
+    samples.extend([0; 480]);
+    samples.extend(render(&mut Sender::in_call(&id, Standard::Bell202, -18.0), usize::MAX));
+    samples.extend([0; 8000]);
+    samples.extend(render(&mut Sender::message_waiting(true, Standard::Bell202, -15.0), usize::MAX));
+    samples.extend([0; 4000]);
+    Noise::new(2, -60.0).add_to(&mut samples);
+    let path = desk.file("waiting.wav", &wav(1, 16, 8000, 1, &s16(&samples)));
+    let found = desk.found(&["--country", "us", path.to_str().unwrap()]);
+    let of = |event: &str| found.iter().find(|f| f["event"] == event).unwrap_or_else(|| panic!("{event}: {found:?}"));
+    assert!(of("alert")["value"] == "cas" && (of("alert")["dur"].as_f64().unwrap() - 0.08).abs() < 0.006, "{found:?}");
+    assert_eq!(digits(&found), "D");
+    assert!(of("caller-id")["number"] == "5550142" && of("caller-id")["call_waiting"] == true, "{found:?}");
+    assert_eq!(of("message-waiting")["value"], "on");
+}
+
+#[test]
+fn an_answering_machine_beeps_when_it_has_spoken_and_a_modem_is_named_once() {
+    let desk = Desk::new();
+    let mut samples = render(&mut Speech::new(9, -20.0), 8000 * 4);
+    samples.extend([0; 4000]);
+    let from = samples.len();
+    samples.resize(from + 8000 * 8, 0);
+    ToneGenerator::sine(1000.0, -15.0, Some(Duration::from_millis(400))).add_to(&mut samples[from..]);
+    // 2100 Hz whose phase is turned over every 450 ms
+    for (n, s) in samples[from + 24_000..from + 48_000].iter_mut().enumerate() {
+        let sign = if n / 3600 % 2 == 0 { 4000.0 } else { -4000.0 };
+        *s = (sign * (n as f64 * 2100.0 / 8000.0 * std::f64::consts::TAU).sin()) as i16;
+    }
+    Noise::new(2, -60.0).add_to(&mut samples);
+    let path = desk.file("machine.wav", &wav(1, 16, 8000, 1, &s16(&samples)));
+    let found = desk.found(&["--country", "us", path.to_str().unwrap()]);
+    let beep = found.iter().find(|f| f["event"] == "beep").unwrap_or_else(|| panic!("{found:?}"));
+    assert!(beep["hz"] == 1000 && (beep["dur"].as_f64().unwrap() - 0.4).abs() < 0.03, "{beep}");
+    let fax: Vec<&Value> = found.iter().filter(|f| f["event"] == "fax").collect();
+    let [only] = fax[..] else { panic!("{found:?}") };
+    assert!(only["value"] == "ans-reversals" && (only["dur"].as_f64().unwrap() - 3.0).abs() < 0.05, "{only}");
+    assert!(!found.iter().any(|f| f["event"] == "unknown-tone"), "it has a name: {found:?}");
+}
+
+#[test]
+fn a_calling_fax_is_named_burst_by_burst_and_is_no_unknown_tone() {
+    let desk = Desk::new();
+    let mut samples = vec![0i16; 8000 * 16];
+    for burst in samples[8000..].chunks_mut(8000 * 7 / 2).take(4) {
+        ToneGenerator::sine(1100.0, -20.0, Some(Duration::from_millis(500))).add_to(burst);
+    }
+    Noise::new(2, -60.0).add_to(&mut samples);
+    let path = desk.file("calling.wav", &wav(1, 16, 8000, 1, &s16(&samples)));
+    let found = desk.found(&[path.to_str().unwrap()]);
+    let calls = found.iter().filter(|f| f["event"] == "fax" && f["value"] == "cng").count();
+    assert_eq!(calls, 4, "{found:?}");
+    assert!(found.iter().all(|f| f["event"] == "fax" || f["event"] == "silence"), "{found:?}");
 }
 
 #[test]

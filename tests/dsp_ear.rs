@@ -250,6 +250,21 @@ fn a_test_tone_is_another_tone_and_so_is_a_beep() {
 }
 
 #[test]
+fn a_beep_that_could_have_begun_a_special_information_tone_is_told_when_it_has_ended() {
+    for hz in [985.0, 1000.0, 1400.0] {
+        let heard = Line::of("us").speech(2, 3000).silence(500).sine(hz, 400).silence(700).heard();
+        let told: Vec<u16> = heard
+            .iter()
+            .filter_map(|(_, h)| if let Heard::OtherToneEnded { hz, .. } = h { Some(*hz) } else { None })
+            .collect();
+        // it is over: nobody is to take it for a tone that is there
+        assert!(!heard.iter().any(|(_, h)| matches!(h, Heard::OtherTone { .. })), "{hz}: {heard:?}");
+        assert!(matches!(told[..], [only] if only.abs_diff(hz as u16) <= 2), "{hz}: {heard:?}");
+        assert_eq!(named(&heard), vec![], "{hz}: {heard:?}");
+    }
+}
+
+#[test]
 fn fax_machines_are_recognised_at_both_ends() {
     let cng = Line::of("us").silence(400).sine(1100.0, 500).silence(3000).sine(1100.0, 500).silence(1000).heard();
     let calls = cng.iter().filter(|(_, h)| matches!(h, Heard::Fax { tone: FaxTone::Cng, .. })).count();

@@ -221,7 +221,8 @@ pub fn hits(report: &mut Report, times: usize, with_minimodem: usize) {
     }
     let cell = |i: usize| percent(sums[i].0, sums[i].1);
     report.row(&["**all**".into(), sums[0].1.to_string(), cell(0), cell(1), cell(2)]);
-    report.figure("caller ID, every field right", "≥ 99 %", &cell(0), &cell(1));
+    // minimodem reads bytes: it was given the messages of data, and what it reads has no checksum that it would look at
+    report.figure("caller ID, every field right", "≥ 99 %", &cell(0), &format!("{} (minimodem {})", cell(1), cell(2)));
 }
 
 /// One bit of the message wrong, or two: whose receiver says a number all the same?
@@ -251,7 +252,7 @@ pub fn wrong_sums(report: &mut Report, times: usize) {
         spandsp.to_string(),
         minimodem.to_string(),
     ]);
-    report.figure(
+    report.figure_low(
         "bad checksums accepted",
         "0",
         &mine.to_string(),

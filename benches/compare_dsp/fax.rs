@@ -3,9 +3,11 @@
 use crate::corpus::{self, Dice, add_hum, add_noise, add_sine, compand};
 use crate::peers;
 use crate::report::{Report, percent};
+use std::f64::consts::TAU;
 use tipring::clock::Time;
 use tipring::dsp::ear::Ear;
 use tipring::dsp::g711::Law;
+use tipring::dsp::level;
 use tipring::event::{FaxTone, Heard};
 use tipring::facts::Facts;
 
@@ -155,5 +157,96 @@ pub fn hits(report: &mut Report, times: usize) {
         "≥ 98 %",
         &format!("{} / {}", share(0), share(2)),
         &format!("{} / {}", share(1), share(3)),
+    );
+}
+
+/// What modems begin with: an answer tone with reversals, modulated, both; flags at 300 bit/s. The number is spandsp's.
+const MODEMS: [(FaxTone, &str, &str); 4] = [
+    (FaxTone::AnsReversals, "ANS with reversals", "3"),
+    (FaxTone::Ansam, "ANSam", "4"),
+    (FaxTone::AnsamReversals, "ANSam with reversals", "5"),
+    (FaxTone::V21Preamble, "V.21 preamble", "6"),
+];
+
+fn modem_clip(line: &Line, dice: &mut Dice, tone: FaxTone) -> Vec<i16> {
+    let level = dice.between(line.level_dbm0.0, line.level_dbm0.1);
+    let peak = f64::from(level::peak(level));
+    let off_hz = f64::from(15.0 * line.detuned * dice.sign());
+    let reversals = matches!(tone, FaxTone::AnsReversals | FaxTone::AnsamReversals);
+    let depth = if matches!(tone, FaxTone::Ansam | FaxTone::AnsamReversals) { 0.2 } else { 0.0 };
+    let mut samples = vec![0i16; 8000 * 5];
+    let from = 8000 + dice.below(800);
+    let mut phase = f64::from(dice.between(0.0, 6.0));
+    for (n, s) in samples[from..from + 24_000].iter_mut().enumerate() {
+        let t = n as f64 / 8000.0;
+        let (hz, amplitude) = match tone {
+            // T.30: a second of it, ± 15 %
+            FaxTone::V21Preamble if t > 1.0 => break,
+            // V.21 allows 6 Hz
+            FaxTone::V21Preamble if matches!(n * 300 / 8000 % 8, 0 | 7) => (1850.0 + 0.4 * off_hz, 1.0),
+            FaxTone::V21Preamble => (1650.0 + 0.4 * off_hz, 1.0),
+            _ => {
+                let sign = if reversals && (t / 0.45) as u32 % 2 == 1 { -1.0 } else { 1.0 };
+                (2100.0 + off_hz, sign * (1.0 + depth * (TAU * 15.0 * t).sin()))
+            }
+        };
+        phase += TAU * hz / 8000.0;
+        *s = (peak * amplitude * phase.sin()) as i16;
+    }
+    add_noise(&mut samples, dice.seed(), (level - line.snr_db).max(-70.0));
+    if line.hum {
+        add_hum(&mut samples, -35.0);
+    }
+    if line.companded {
+        compand(&mut samples, Law::A);
+    }
+    if line.lost > 0.0 {
+        corpus::lose(&mut samples, dice, line.lost, true);
+    }
+    samples
+}
+
+/// Named rightly at the end, whatever it was called before: reversals are known when they have come.
+pub fn modems(report: &mut Report, times: usize) {
+    let mut dice = Dice::new(22);
+    let us = Facts::embedded().country("us").expect("us");
+    let mut columns = vec!["line".to_string(), "clips each".to_string()];
+    for (_, name, _) in MODEMS {
+        columns.extend([format!("{name}: tipring"), "spandsp".to_string()]);
+    }
+    report.table(
+        "Modems: what kind of answer, by its last name",
+        &columns.iter().map(String::as_str).collect::<Vec<_>>(),
+    );
+    let (mut sums, mut all) = ([0usize; 2], 0);
+    for line in &LINES {
+        let mut cells = vec![line.name.to_string(), times.to_string()];
+        for (tone, _, number) in MODEMS {
+            let clips: Vec<Vec<i16>> = (0..times).map(|_| modem_clip(line, &mut dice, tone)).collect();
+            let mut mine = 0;
+            for c in &clips {
+                let mut out = Vec::new();
+                Ear::new(us, Time::ZERO).feed(c, &mut out);
+                let last =
+                    out.iter().rev().find_map(|h| if let Heard::Fax { tone, .. } = h { Some(*tone) } else { None });
+                mine += usize::from(last == Some(tone));
+                if last != Some(tone) {
+                    eprintln!("  {} {tone:?}: {out:?}", line.name);
+                }
+            }
+            let asked = if tone == FaxTone::V21Preamble { "6" } else { "5" };
+            let said = peers::spandsp(&["fax", asked], &clips).clips;
+            let right = |s: &&String| s.split_whitespace().last().and_then(|t| t.split('@').next()) == Some(number);
+            let theirs = said.iter().filter(right).count();
+            cells.extend([percent(mine, times), percent(theirs, times)]);
+            (sums[0], sums[1], all) = (sums[0] + mine, sums[1] + theirs, all + times);
+        }
+        report.row(&cells);
+    }
+    report.figure(
+        "modem answers and V.21 preamble, named rightly",
+        "≥ 98 %",
+        &percent(sums[0], all),
+        &percent(sums[1], all),
     );
 }

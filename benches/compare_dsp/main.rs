@@ -56,6 +56,7 @@ fn main() {
     }
     if wants("fax") {
         fax::hits(&mut report, if quick { 20 } else { 100 });
+        fax::modems(&mut report, if quick { 10 } else { 50 });
     }
     if wants("caller-id") {
         caller_id::hits(&mut report, if quick { 6 } else { 40 }, if quick { 1 } else { 3 });

@@ -15,6 +15,10 @@ use std::path::{Path, PathBuf};
 
 /// What is on a recording: digits, tones, caller ID, fax, speech, hook flashes
 ///
+/// Tells digits (dtmf), call-progress tones (tone, unknown-tone, other-tone, beep), caller ID with call waiting and its alert
+/// (caller-id, alert, message-waiting), faxes and modems (fax cng, ced, ans-reversals, ansam, ansam-reversals, v21-preamble),
+/// speech, silence, and breaks of the loop (flash, pulse).
+///
 /// Reads WAV (8 to 32 bit, float, A-law, u-law, any rate), AU, or raw samples; `-` is standard input, which is decoded as it
 /// comes. The channels of a recording are its directions. One line for each thing that was found; with --json JSON Lines,
 /// each with time and length in seconds, channel, level in dBm0 and a confidence from 0 to 1. Numbers are shown as they are.

@@ -9,6 +9,7 @@ use crate::dsp::{caller_id, level, sit};
 use crate::event::{Absent, CallerId, CallerIdFormat, Event, FaxTone, Heard, Tone, ToneKind};
 use crate::facts::{Country, Sound};
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// Who listens and to what.
 pub struct Listening<'a> {
@@ -27,6 +28,17 @@ const AUDIO: usize = 32_000;
 const TOGETHER_S: f64 = 0.08;
 /// When a tone is over in one country's ear, the others may take so much longer.
 const PATIENCE_S: f64 = 8.0;
+
+/// The alert in a call lasts 75 to 85 ms, that before data 88 to 110 (EN 300 659).
+const CAS_AT_MOST: Duration = Duration::from_millis(87);
+/// From an alert in a call to the end of the data that it announces, at most.
+const WAITING_S: f64 = 5.0;
+/// How long the beep of an answering machine is, and how soon it comes after its words.
+const BEEP: std::ops::RangeInclusive<Duration> = Duration::from_millis(150)..=Duration::from_millis(2000);
+const BEEP_AFTER_S: f64 = 5.0;
+/// Fax tones as they are described: T.30, with the error of the description.
+const ANSWER_HZ: std::ops::RangeInclusive<u16> = 2080..=2120;
+const CNG_HZ: std::ops::RangeInclusive<u16> = 1060..=1140;
 
 pub struct Channel {
     number: usize,
@@ -47,6 +59,11 @@ pub struct Channel {
     speech: Option<Time>,
     silence: Option<Time>,
     single: Option<Time>,
+    /// When somebody spoke last, and when somebody was announced who waits.
+    spoke: Option<Time>,
+    alerted: Option<Time>,
+    /// When a fax called last.
+    calling: Option<f64>,
     /// Tones that are over, waiting for the other countries.
     waiting: Vec<Found>,
     last_letter: Option<Time>,
@@ -78,6 +95,9 @@ impl Channel {
             speech: None,
             silence: None,
             single: None,
+            spoke: None,
+            alerted: None,
+            calling: None,
             waiting: Vec::new(),
             last_letter: None,
             out: Vec::new(),
@@ -258,19 +278,24 @@ impl Channel {
             }
             Heard::SpeechEnded { at } => {
                 if let Some(since) = self.speech.take() {
+                    self.spoke = Some(at);
                     self.told(since, seconds(at), "speech", "", 0.85);
                 }
             }
             Heard::Silence { since } => self.silence = Some(since),
             Heard::Fax { tone, since } => {
                 self.quiet_until(seconds(since));
-                let (value, dur) = match tone {
-                    FaxTone::Cng => ("cng", Some(self.now_s() - 0.02 - seconds(since))),
-                    FaxTone::Ced => ("ced", None),
-                };
-                let mut found = Found::new(seconds(since), "fax", value).sure(0.95);
-                found.dur = dur;
-                self.tell(found);
+                self.fax(tone, seconds(since));
+            }
+            Heard::Alert { since, lasted } => {
+                self.quiet_until(seconds(since));
+                let in_call = lasted < CAS_AT_MOST;
+                if in_call {
+                    self.alerted = Some(since);
+                }
+                let value = if in_call { "cas" } else { "dt-as" };
+                let found = Found::new(seconds(since), "alert", value).lasting(lasted.as_secs_f64());
+                self.tell(found.sure(0.9));
             }
             Heard::OtherTone { hz, since } => {
                 self.quiet_until(seconds(since));
@@ -283,10 +308,26 @@ impl Channel {
                 self.single = None;
                 let t = seconds(at) - lasted.as_secs_f64();
                 let value = format!("{hz} Hz");
-                self.waiting.push(self.with_level(
-                    Found::new(t, "other-tone", value).lasting(lasted.as_secs_f64()).with("hz", hz).sure(0.8),
-                ));
+                // somebody spoke, and then there is a short tone: whoever calls may speak now
+                let after_speech = self.speech.is_some() || self.spoke.is_some_and(|s| t - seconds(s) < BEEP_AFTER_S);
+                let event = if after_speech && BEEP.contains(&lasted) { "beep" } else { "other-tone" };
+                self.waiting.push(
+                    self.with_level(Found::new(t, event, value).lasting(lasted.as_secs_f64()).with("hz", hz).sure(0.8)),
+                );
             }
+        }
+    }
+
+    fn fax(&mut self, tone: FaxTone, t: f64) {
+        if tone == FaxTone::Cng {
+            self.calling = Some(t);
+            return self.tell(Found::new(t, "fax", tone.name()).lasting(self.now_s() - 0.02 - t).sure(0.95));
+        }
+        // an answer tone is known better after a second
+        let same = |f: &&mut Found| f.event == "fax" && (f.t - t).abs() < 0.15;
+        match self.waiting.iter_mut().find(same) {
+            Some(found) => found.value = tone.name().into(),
+            None => self.waiting.push(Found::new(t, "fax", tone.name()).sure(0.95)),
         }
     }
 
@@ -328,6 +369,19 @@ impl Channel {
     /// A regular tone, described. Where a country of ours has it in its plan, that has been told.
     fn described(&mut self, tone: &Regular) {
         let t = seconds(tone.since);
+        let end = t + tone.lasted.as_secs_f64();
+        // what a fax says is known by its name, and that it lasted so long is news
+        let is_fax = |f: &&mut Found| f.event == "fax" && f.t > t - 0.15 && f.t < end;
+        match tone.hz[..] {
+            [hz] if ANSWER_HZ.contains(&hz) => {
+                if let Some(fax) = self.waiting.iter_mut().find(is_fax) {
+                    fax.dur = Some(end - fax.t);
+                    return;
+                }
+            }
+            [hz] if CNG_HZ.contains(&hz) && self.calling.is_some_and(|at| at > t - 0.15 && at < end) => return,
+            _ => {}
+        }
         let mut found = Found::new(t, "unknown-tone", tone.to_string()).lasting(tone.lasted.as_secs_f64()).sure(0.8);
         found.more.insert("hz".into(), tone.hz.clone().into());
         found.more.insert("on_ms".into(), tone.on.map_or(serde_json::Value::Null, |d| (d.as_millis() as u64).into()));
@@ -363,7 +417,7 @@ impl Channel {
                     && (to.min(found.end()) - from.max(found.t)) > 0.5 * (found.end() - found.t)
             };
             let explained = match found.event {
-                "other-tone" => named.iter().any(covered) || regular.iter().any(covered),
+                "other-tone" | "beep" => named.iter().any(covered) || regular.iter().any(covered),
                 "unknown-tone" => named.iter().any(covered),
                 _ => false,
             };
@@ -387,8 +441,11 @@ impl Channel {
                 if id.format == CallerIdFormat::Dtmf && !lettered {
                     return;
                 }
-                let found = caller(&id);
-                self.tell(Found { t: now, ..found });
+                let mut found = Found { t: now, ..caller(&id) };
+                if self.alerted.take().is_some_and(|at| now - seconds(at) < WAITING_S) {
+                    found.more.insert("call_waiting".into(), true.into());
+                }
+                self.tell(found);
             }
             Event::CallerIdGarbled(bytes) => {
                 let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();

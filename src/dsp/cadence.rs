@@ -163,6 +163,11 @@ impl Recogniser {
         !self.hypotheses.is_empty()
     }
 
+    /// The same, by something that began then or before.
+    pub fn is_following_since(&self, began: Time) -> bool {
+        self.hypotheses.iter().any(|h| h.began <= began + TOGETHER)
+    }
+
     /// A tone is named, and it is in its gap or sounding.
     pub fn named(&self) -> Option<Tone> {
         self.named.map(|n| n.tone)

@@ -13,8 +13,10 @@
 //!
 //! Nothing of it is authenticated: anybody who reaches the line's exchange can send any number.
 
+mod alert;
 mod receiver;
 
+pub use alert::AlertDetector;
 pub use receiver::Receiver;
 
 use super::dtmf::{DtmfGenerator, DtmfTiming};
@@ -74,6 +76,13 @@ impl Sender {
         }
     }
 
+    /// Who else calls, to a line that is off-hook: no seizure, and fewer marks. The alert and its answer come before.
+    pub fn in_call(id: &CallerId, standard: Standard, level_dbm0: f32) -> Sender {
+        let mut bytes = mdmf(id);
+        bytes.push(checksum(&bytes));
+        Sender(Signal::Fsk(Modulator::new(standard, level_dbm0, Burst::off_hook(bytes))))
+    }
+
     /// Any message (type, length, body): the checksum is added here.
     pub fn message(message: &[u8], standard: Standard, level_dbm0: f32) -> Sender {
         let mut bytes = message.to_vec();
@@ -99,6 +108,13 @@ impl Source for Sender {
             Signal::Dtmf(g) => g.add_to(out),
         }
     }
+}
+
+/// What a telephone in a call says to the alert before it gets data: `D` (GR-30), which those that are off-hook at several
+/// extensions leave to one of them.
+pub fn acknowledgement(level_dbm0: f32) -> DtmfGenerator {
+    let timing = DtmfTiming { on: Duration::from_millis(60), off: Duration::ZERO, level_dbm0, ..DtmfTiming::default() };
+    DtmfGenerator::digit(Digit::at(3, 3), timing)
 }
 
 /// The dual-tone alert (DT-AS; CAS off-hook): 2130 and 2750 Hz together.
@@ -156,6 +172,11 @@ impl Burst {
     /// 300 bits of 0101… and 180 of mark (GR-30; EN 300 659-1 allows 96 to 315 and 180 ± 25).
     fn on_hook(bytes: Vec<u8>) -> Burst {
         Burst { seizure: 300, marks: 180, bytes, byte: 0, bit: 0, tail: 10 }
+    }
+
+    /// 80 bits of mark (GR-30; EN 300 659-2).
+    fn off_hook(bytes: Vec<u8>) -> Burst {
+        Burst { seizure: 0, marks: 80, ..Burst::on_hook(bytes) }
     }
 }
 

@@ -170,6 +170,7 @@ mod tests {
     use crate::dsp::tone::ToneGenerator;
     use crate::dsp::voice::{Noise, Speech};
     use crate::dsp::{Source, level};
+    use proptest::prelude::*;
 
     /// A voice on a line, the loop open for a while: a click, nothing, a click.
     fn flashed(ms: usize, seed: u64) -> Vec<i16> {
@@ -214,5 +215,28 @@ mod tests {
         ToneGenerator::at_level(busy, -12.0).add_to(&mut samples);
         assert!(level::dbm0(&samples) > -30.0);
         assert_eq!(Clicks::new().feed(&samples), []);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn any_split_of_the_audio_gives_the_same_breaks(
+            sizes in proptest::collection::vec(1usize..900, 1..20),
+            ms in 80usize..1200,
+            seed in 0u64..100,
+        ) {
+            let samples = flashed(ms, seed);
+            let whole = Clicks::new().feed(&samples);
+            let (mut clicks, mut pieces, mut rest) = (Clicks::new(), Vec::new(), &samples[..]);
+            for n in sizes.into_iter().cycle() {
+                let (now, later) = rest.split_at(n.min(rest.len()));
+                pieces.extend(clicks.feed(now));
+                rest = later;
+                if rest.is_empty() {
+                    break;
+                }
+            }
+            prop_assert_eq!(whole, pieces);
+        }
     }
 }

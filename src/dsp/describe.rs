@@ -300,6 +300,7 @@ mod tests {
     use crate::dsp::voice::{Noise, Speech};
     use crate::facts::notation;
     use crate::facts::{Confidence, Provenance, ToneSpec};
+    use proptest::prelude::*;
 
     fn describe(text: &str, seconds: usize) -> Vec<Regular> {
         let cadence = notation::parse(text).unwrap();
@@ -333,6 +334,22 @@ mod tests {
     }
 
     #[test]
+    fn no_frequency_is_between_two_stools() {
+        for hz in (350..2600).step_by(7).map(|hz| hz as f32 + 0.4) {
+            let mut samples = vec![0i16; 8000 * 3];
+            ToneGenerator::sine(hz, -18.0, Some(Duration::from_millis(2400))).add_to(&mut samples[2000..]);
+            Noise::new(1, -58.0).add_to(&mut samples);
+            let (mut out, mut describer) = (Vec::new(), Describer::new());
+            describer.feed(&samples, &mut out);
+            describer.finish(&mut out);
+            assert!(
+                matches!(&out[..], [one] if matches!(one.hz[..], [f] if (f32::from(f) - hz).abs() < 2.0)),
+                "{hz}: {out:?}"
+            );
+        }
+    }
+
+    #[test]
     fn talkers_are_not_regular() {
         for seed in 0..10 {
             let mut samples = vec![0i16; 8000 * 30];
@@ -340,6 +357,37 @@ mod tests {
             let mut out = Vec::new();
             Describer::new().feed(&samples, &mut out);
             assert_eq!(out, [], "{seed}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn any_split_of_the_audio_gives_the_same_descriptions(
+            sizes in proptest::collection::vec(1usize..900, 1..20),
+            hz in 500f32..1800.0,
+            seed in 0u64..100,
+        ) {
+            let mut samples = vec![0i16; 8000 * 6];
+            ToneGenerator::sine(hz, -18.0, Some(Duration::from_millis(2500))).add_to(&mut samples[4000..]);
+            Speech::new(seed, -20.0).add_to(&mut samples[32_000..]);
+            Noise::new(seed, -58.0).add_to(&mut samples);
+            let (mut whole, mut pieces) = (Vec::new(), Vec::new());
+            let mut describer = Describer::new();
+            describer.feed(&samples, &mut whole);
+            describer.finish(&mut whole);
+            prop_assert!(!whole.is_empty());
+            let (mut describer, mut rest) = (Describer::new(), &samples[..]);
+            for n in sizes.into_iter().cycle() {
+                let (now, later) = rest.split_at(n.min(rest.len()));
+                describer.feed(now, &mut pieces);
+                rest = later;
+                if rest.is_empty() {
+                    break;
+                }
+            }
+            describer.finish(&mut pieces);
+            prop_assert_eq!(whole, pieces);
         }
     }
 }

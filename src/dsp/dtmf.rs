@@ -22,6 +22,7 @@
 //! two steps: a look must have nearly all power above 600 Hz in two tones that hold, and below 600 Hz little, or what was
 //! there before (a dial tone); and when the digit has ended, what was seen of it is weighed once more (`doubt`).
 
+mod bank;
 mod doubt;
 mod receiver;
 

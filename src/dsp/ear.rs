@@ -5,13 +5,16 @@
 //!   (5 ms blocks)    │    └────▶ lines ───▶ OtherTone, Fax
 //!                    ├▶ speech ───────────▶ Speech, SpeechEnded
 //!                    ├▶ silence ──────────▶ Silence
+//!                    ├▶ modem, alert ─────▶ Fax, Alert
 //!                    └▶ dtmf ─────────────▶ Digit
 //! ```
 
 use super::burst::{Edge, Tracker};
 use super::cadence::Recogniser;
+use super::caller_id::AlertDetector;
 use super::dtmf;
 use super::front::{BLOCK, Front};
+use super::modem::{AnswerTone, Preamble};
 use super::sound::Sounds;
 use super::spectrum::Look;
 use super::speech::Speech;
@@ -35,8 +38,10 @@ use std::time::Duration;
 /// - [`Heard::Speech`] within half a second of its onset, [`Heard::SpeechEnded`] when there was none for a second.
 /// - [`Heard::Silence`] once per silence, when it has lasted half a second. The gaps of a tone that is recognised are no
 ///   silence.
-/// - [`Heard::Digit`] when the digit has ended; [`Heard::Fax`] when the tone has lasted long enough (CED 500 ms) or has
-///   ended (CNG); [`Heard::OtherTone`] when a single tone that no cadence of the country explains has lasted 200 ms.
+/// - [`Heard::Digit`] when the digit has ended; [`Heard::Fax`] when the tone has lasted long enough (CED and ANSam 500 ms,
+///   V.21 flags 213 ms) or has ended (CNG), and once more for an answer tone whose phase turned over twice;
+///   [`Heard::Alert`] when it has ended; [`Heard::OtherTone`] when a single tone that no cadence of the country explains has lasted 200 ms;
+///   [`Heard::OtherToneEnded`] alone where something could have explained it until it was over. No verdict hangs on such a one.
 ///
 /// Any split of the audio gives the same events. Nothing is allocated per block.
 #[derive(Clone, Debug)]
@@ -52,8 +57,13 @@ pub struct Ear {
     digits: dtmf::Receiver,
     single: Single,
     speech: Speech,
-    fax_told: bool,
+    answer: AnswerTone,
+    preamble: Preamble,
+    alert: AlertDetector,
+    /// What has been told of the answer tone that is on.
+    fax_told: Option<FaxTone>,
     silence_told: bool,
+    late: Option<Late>,
 }
 
 impl Ear {
@@ -80,8 +90,12 @@ impl Ear {
             digits: dtmf::Receiver::new(start),
             single: Single::default(),
             speech: Speech::new(),
-            fax_told: false,
+            answer: AnswerTone::default(),
+            preamble: Preamble::default(),
+            alert: AlertDetector::default(),
+            fax_told: None,
             silence_told: false,
+            late: None,
         }
     }
 
@@ -124,8 +138,12 @@ impl Ear {
         self.digits.reset();
         self.single = Single::default();
         self.speech = Speech::new();
-        self.fax_told = false;
+        self.answer = AnswerTone::default();
+        self.preamble = Preamble::default();
+        self.alert = AlertDetector::default();
+        self.fax_told = None;
         self.silence_told = false;
+        self.late = None;
         self.tracker.skip(self.now());
     }
 
@@ -138,19 +156,30 @@ impl Ear {
         let now = self.now();
         let power = self.front.take(&self.block);
         let following = self.recogniser.is_following();
-        let (recogniser, single, fax_told) = (&mut self.recogniser, &mut self.single, &mut self.fax_told);
+        if let Some(block) = self.front.high(BLOCK, 0).first_chunk() {
+            self.answer.take(block, power, now);
+            self.alert.take(block, power, now, out);
+            if let Some(since) = self.preamble.take(block, power, now) {
+                out.push(Heard::Fax { tone: FaxTone::V21Preamble, since });
+            }
+        }
+        let answer = self.answer.lasting(now);
+        let mut ced = answer.filter(|(_, lasted)| *lasted >= ANSWER_AT_LAST).map(|(since, _)| since);
+        let (recogniser, single) = (&mut self.recogniser, &mut self.single);
+        let (fax_told, late) = (&mut self.fax_told, &mut self.late);
         self.tracker.take(&self.front, power, now, following, |edge| match edge {
             Edge::Began { at, partial, after_quiet } => {
-                *fax_told = false;
+                if answer.is_none() {
+                    *fax_told = None;
+                }
                 single.end(at, out);
                 single.began(at);
                 recogniser.burst_began(at, partial, after_quiet, out);
             }
             Edge::Fits(sounds) => {
                 recogniser.burst_is(sounds, now, out);
-                if sounds.meets(Sounds::CED) && now.since(single.burst) >= Duration::from_millis(500) && !*fax_told {
-                    *fax_told = true;
-                    out.push(Heard::Fax { tone: FaxTone::Ced, since: single.burst });
+                if sounds.meets(Sounds::CED) && now.since(single.burst) >= ANSWER {
+                    ced = ced.or(Some(single.burst));
                 }
             }
             Edge::Ended { at, fitted } => {
@@ -158,12 +187,21 @@ impl Ear {
                 if fitted == Sounds::CNG && CNG.contains(&lasted) {
                     out.push(Heard::Fax { tone: FaxTone::Cng, since: single.burst });
                 }
+                if fax_told.is_none() && late.is_none() {
+                    *late = single.untold(at);
+                }
                 single.end(at, out);
                 if fitted.is_empty() { recogniser.interrupted(at, out) } else { recogniser.burst_ended(at, out) }
             }
             Edge::Strange { at } => recogniser.interrupted(at, out),
         });
+        if let Some(since) = ced {
+            self.answered(since, out);
+        }
+        let modem = self.preamble.is_likely() || answer.is_some_and(|(_, lasted)| lasted >= Duration::from_millis(100));
         let looked = self.tracker.looked();
+        // what a modem says is nobody's voice
+        let looked = looked.map(|(look, set)| (look, if modem { set.with(Sounds::CED) } else { set }));
         let quiet = self.tracker.quiet_since().is_some();
         if let Some((look, set)) = looked.filter(|_| !quiet) {
             let fax = set.meets(Sounds::CED) || set.meets(Sounds::CNG);
@@ -175,8 +213,40 @@ impl Ear {
             self.speech.glance(looked, quiet, since, now, out);
         }
         self.recogniser.pass(now, self.tracker.is_level(), out);
+        self.tell_late(out);
         self.digits.feed(&self.block, out);
         self.listen_for_silence(now, out);
+    }
+
+    /// An answer tone is on, since then: what kind of it, told once, and once more when its phase turned out to turn.
+    fn answered(&mut self, since: Time, out: &mut Vec<Heard>) {
+        let reversed = self.answer.is_reversed();
+        let modulated = match self.fax_told {
+            Some(FaxTone::Ced) if !reversed => return,
+            Some(told) => matches!(told, FaxTone::Ansam | FaxTone::AnsamReversals),
+            None => self.answer.is_modulated(),
+        };
+        let tone = match (modulated, reversed) {
+            (false, false) => FaxTone::Ced,
+            (false, true) => FaxTone::AnsReversals,
+            (true, false) => FaxTone::Ansam,
+            (true, true) => FaxTone::AnsamReversals,
+        };
+        if self.fax_told != Some(tone) {
+            self.fax_told = Some(tone);
+            out.push(Heard::Fax { tone, since });
+        }
+    }
+
+    /// It could have been the first of a special information tone's three, and was none: the beep of an answering machine.
+    fn tell_late(&mut self, out: &mut Vec<Heard>) {
+        let Some(Late { since, told }) = &self.late else { return };
+        if self.recogniser.named().is_some() || self.single.told {
+            self.late = None;
+        } else if !self.recogniser.is_following_since(*since) {
+            out.push(told.clone());
+            self.late = None;
+        }
     }
 
     fn listen_for_silence(&mut self, now: Time, out: &mut Vec<Heard>) {
@@ -194,7 +264,14 @@ impl Ear {
 
 /// T.30: half a second, 15 % either way; a little more for echo and our own edges.
 const CNG: std::ops::RangeInclusive<Duration> = Duration::from_millis(400)..=Duration::from_millis(620);
+/// CED and its kind are told when they are so old.
+const ANSWER: Duration = Duration::from_millis(500);
+/// And when they are so old, whatever else is made of them: reversals look like other sounds.
+const ANSWER_AT_LAST: Duration = Duration::from_millis(600);
 const SILENCE: Duration = Duration::from_millis(500);
+/// What may be a calling fax is none of the tones that are told late.
+const CNG_HZ: std::ops::RangeInclusive<u16> = 1055..=1145;
+const LOWEST_UNTOLD_HZ: f32 = 900.0;
 /// A single tone is told when it is so old.
 const SINGLE: Duration = Duration::from_millis(200);
 
@@ -208,6 +285,13 @@ struct Single {
     looks: u32,
     misses: u32,
     told: bool,
+}
+
+/// A single tone that was over before anything else had ceased to explain it.
+#[derive(Clone, Debug)]
+struct Late {
+    since: Time,
+    told: Heard,
 }
 
 impl Single {
@@ -239,6 +323,15 @@ impl Single {
             self.told = true;
             out.push(Heard::OtherTone { hz: self.hz.round() as u16, since: self.since });
         }
+    }
+
+    /// What would have been told of it, had nothing else explained it until it ended. Lower tones are those of exchanges:
+    /// one burst of them is nothing by itself.
+    fn untold(&self, at: Time) -> Option<Late> {
+        let (lasted, hz) = (at.since(self.since), self.hz.round() as u16);
+        let is_one = !self.told && self.looks >= 6 && self.misses < 3 && lasted >= SINGLE && self.hz > LOWEST_UNTOLD_HZ;
+        let told = Heard::OtherToneEnded { hz, lasted, at };
+        (is_one && !CNG_HZ.contains(&hz)).then_some(Late { since: self.burst, told })
     }
 
     fn end(&mut self, at: Time, out: &mut Vec<Heard>) {

@@ -1,6 +1,6 @@
 //! What all detectors of one direction share: hum taken off, power in blocks of 5 ms, and the last samples at two rates.
 
-use super::filter::Biquad;
+use super::filter::{self, Biquad, Cascade, Memory};
 use super::spectrum::POINTS;
 use std::sync::LazyLock;
 
@@ -13,36 +13,35 @@ const MARGIN: usize = 12;
 
 /// Butterworth high-pass, fourth order at 240 Hz: hum of 50 to 120 Hz is down by 55 to 24 dB, the lowest tone of any
 /// exchange (200 Hz) by 7, dial tones by less than one.
-const HUM: [Biquad; 2] = [
-    Biquad::new([0.781_367_3, -1.562_734_5, 0.781_367_3], [-1.674_661, 0.704_858_7]),
-    Biquad::new([1.0, -2.0, 1.0], [-1.833_125_3, 0.866_180_5]),
-];
+static HUM: LazyLock<Cascade> = LazyLock::new(|| {
+    Cascade::of([
+        Biquad::new([0.781_367_3, -1.562_734_5, 0.781_367_3], [-1.674_661, 0.704_858_7]),
+        Biquad::new([1.0, -2.0, 1.0], [-1.833_125_3, 0.866_180_5]),
+    ])
+});
 
 #[derive(Clone, Debug)]
 pub struct Front {
-    hum: [Biquad; 2],
+    hum: Memory,
     high: Tail,
     low: Tail,
 }
 
 impl Front {
     pub fn new() -> Front {
-        Front { hum: HUM, high: Tail::new(POINTS + MARGIN * BLOCK), low: Tail::new(POINTS + MARGIN * LOW_BLOCK) }
+        Front {
+            hum: Memory::default(),
+            high: Tail::new(POINTS + MARGIN * BLOCK),
+            low: Tail::new(POINTS + MARGIN * LOW_BLOCK),
+        }
     }
 
     /// Takes a block and returns its mean square.
     pub fn take(&mut self, block: &[i16; BLOCK]) -> f32 {
-        let mut power = 0.0;
-        let [mut first, mut second] = self.hum;
         let high = self.high.extend(BLOCK);
-        for (slot, &s) in high.iter_mut().zip(block) {
-            let y = second.pass(first.pass(f32::from(s)));
-            power += y * y;
-            *slot = y;
-        }
-        first.settle();
-        second.settle();
-        self.hum = [first, second];
+        high.iter_mut().zip(block).for_each(|(slot, &s)| *slot = f32::from(s));
+        HUM.pass(&mut self.hum, high);
+        let power = filter::power(high);
         let recent = self.high.last(BLOCK + TAPS - 4, 0);
         let low = self.low.extend(LOW_BLOCK);
         let taps: &[f32; TAPS] = &DECIMATE;

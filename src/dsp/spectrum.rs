@@ -143,25 +143,35 @@ impl Look {
             }
         };
         let least = 0.002 * self.total;
+        // where the two meet a maximum may be just outside of what is summed; a line belongs to the half in which it lies,
+        // and is rather seen by both than by none
         let halves = [
-            (&self.low, LOW_BIN_HZ, LOW_FROM, LOW_TO, self.low_s),
-            (&self.high, HIGH_BIN_HZ, HIGH_FROM, HIGH_TO, self.high_s),
+            (&self.low, LOW_BIN_HZ, LOW_FROM, LOW_TO, self.low_s, LOW_FROM..LOW_TO + 2, 0.0..SPLIT_HZ),
+            (&self.high, HIGH_BIN_HZ, HIGH_FROM, HIGH_TO, self.high_s, HIGH_FROM - 1..HIGH_TO, SPLIT_HZ - 1.0..4000.0),
         ];
-        for (bins, bin_hz, first, last, window_s) in halves {
+        for (bins, bin_hz, first, last, window_s, looked_at, own) in halves {
             // the widest a line of this window can be, in bins
             let reach = (1.5 / (window_s.max(1e-3) * bin_hz)).ceil() as usize;
-            for k in first..last {
+            for k in looked_at {
                 let (before, here, after) = (bins[k - 1], bins[k], bins[k + 1]);
                 if here < least || here <= before || here < after {
                     continue;
                 }
-                let power = bins[k.saturating_sub(reach).max(first)..(k + reach + 1).min(last)].iter().sum();
                 let (offset, height) = interpolate(before, here, after);
-                add(Line {
-                    hz: (k as f32 + offset) * bin_hz,
-                    height: height * 1.5 / (window_s.max(1e-3) * bin_hz),
-                    power,
-                });
+                let hz = (k as f32 + offset) * bin_hz;
+                if !own.contains(&hz) {
+                    continue;
+                }
+                let mut power: f32 = bins[k.saturating_sub(reach).max(first)..(k + reach + 1).min(last)].iter().sum();
+                if (hz - SPLIT_HZ).abs() < HIGH_BIN_HZ {
+                    // some of it is in the other half
+                    power += if hz < SPLIT_HZ {
+                        self.high[HIGH_FROM..HIGH_FROM + 2].iter().sum::<f32>()
+                    } else {
+                        self.low[LOW_TO - 4..LOW_TO].iter().sum::<f32>()
+                    };
+                }
+                add(Line { hz, height: height * 1.5 / (window_s.max(1e-3) * bin_hz), power });
             }
         }
         self.lines = lines;

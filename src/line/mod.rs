@@ -427,7 +427,8 @@ fn describe_heard(heard: &Heard) -> String {
         Heard::SpeechEnded { at } => format!("speech ended {at}"),
         Heard::Silence { since } => format!("silence since {since}"),
         Heard::Digit { digit, lasted, .. } => format!("digit {digit} {}ms", lasted.as_millis()),
-        Heard::Fax { tone, .. } => format!("fax {tone:?}").to_lowercase(),
+        Heard::Fax { tone, .. } => format!("fax {}", tone.name()),
+        Heard::Alert { lasted, .. } => format!("alert {}ms", lasted.as_millis()),
         Heard::OtherTone { hz, since } => format!("other tone {hz}Hz since {since}"),
         Heard::OtherToneEnded { hz, lasted, .. } => format!("other tone {hz}Hz ended after {}ms", lasted.as_millis()),
     }

@@ -1,16 +1,17 @@
 //! WAV files: what is played, and what was heard (left) and sent (right).
 
+use crate::decode::source::Source;
 use crate::dsp::Frame;
 use crate::dsp::resample::Resampler;
 use crate::error::{Error, Exit, printable};
-use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
+use hound::{SampleFormat, WavSpec, WavWriter};
 use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The longest file that is played: an hour.
-const LONGEST_S: u32 = 3600;
+const LONGEST_S: u64 = 3600;
 
 /// Reads a recording of any rate, width and number of channels as 8 kHz samples.
 pub fn read(path: &Path) -> Result<Arc<[i16]>, Error> {
@@ -34,30 +35,27 @@ pub fn speech(bytes: &[u8]) -> Result<Arc<[i16]>, String> {
     decode(io::Cursor::new(bytes))
 }
 
+/// In pieces, as `tipring decode` reads it; the channels are mixed.
 fn decode(input: impl io::Read) -> Result<Arc<[i16]>, String> {
-    let reader = WavReader::new(input).map_err(|e| e.to_string())?;
-    let spec = reader.spec();
-    if !(4000..=192_000).contains(&spec.sample_rate) || spec.channels == 0 {
-        return Err(format!("it has {} Hz and {} channels", spec.sample_rate, spec.channels));
-    }
-    if reader.duration() / spec.sample_rate > LONGEST_S {
-        return Err("it lasts more than an hour".into());
-    }
-    let samples: Result<Vec<f32>, hound::Error> = match (spec.sample_format, spec.bits_per_sample) {
-        (SampleFormat::Int, bits @ 8..=32) => {
-            let full = (1i64 << (bits - 1)) as f32;
-            reader.into_samples::<i32>().map(|s| s.map(|v| v as f32 / full)).collect()
+    let mut source = Source::open(input).map_err(|e| e.to_string())?;
+    let (rate_hz, channels) = (source.format.rate_hz, usize::from(source.format.channels));
+    let mut resampler = Resampler::new(rate_hz);
+    let (mut frames, mut mono, mut line, mut count) = (Vec::new(), Vec::new(), Vec::new(), 0u64);
+    loop {
+        let read = source.read(&mut frames).map_err(|e| e.to_string())?;
+        if read == 0 {
+            break;
         }
-        (SampleFormat::Float, 32) => reader.into_samples::<f32>().collect(),
-        (_, bits) => return Err(format!("it has {bits} bits a sample")),
-    };
-    let samples = samples.map_err(|e| e.to_string())?;
-    let channels = usize::from(spec.channels);
-    let mono: Vec<f32> = samples.chunks_exact(channels).map(|c| c.iter().sum::<f32>() / channels as f32).collect();
-    let mut line = Vec::new();
-    let mut resampler = Resampler::new(spec.sample_rate);
-    resampler.feed(&mono, &mut line);
+        count += read as u64;
+        if count / u64::from(rate_hz) > LONGEST_S {
+            return Err("it lasts more than an hour".into());
+        }
+        mono.clear();
+        mono.extend(frames.chunks_exact(channels).map(|c| c.iter().sum::<f32>() / channels as f32));
+        resampler.feed(&mono, &mut line);
+    }
     resampler.finish(&mut line);
+    line.truncate(usize::try_from(count * 8000 / u64::from(rate_hz)).unwrap_or(usize::MAX));
     Ok(line.iter().map(|v| (v * 32768.0).clamp(-32768.0, 32767.0) as i16).collect())
 }
 
@@ -138,6 +136,7 @@ impl Drop for Recording {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hound::WavReader;
 
     #[test]
     fn a_recording_has_its_name_only_when_it_is_whole_and_reads_back() {

@@ -6,13 +6,13 @@ mod peers;
 
 use peers::{recorded_speech, resampled, run, sox_says, spandsp, spandsp_says, to_bytes, to_samples, wav};
 use tipring::clock::Time;
-use tipring::dsp::caller_id::{self, Layout, Sender};
+use tipring::dsp::caller_id::{self, Alert, Layout, Sender};
 use tipring::dsp::dtmf::{self, DtmfGenerator, DtmfTiming};
 use tipring::dsp::ear::Ear;
 use tipring::dsp::fsk::Standard;
 use tipring::dsp::tone::ToneGenerator;
 use tipring::dsp::{Source, render};
-use tipring::event::{CallerId, CallerIdFormat, Event, Heard, Tone, ToneKind};
+use tipring::event::{CallerId, CallerIdFormat, Event, FaxTone, Heard, Tone, ToneKind};
 use tipring::facts::Facts;
 use tipring::number::{Digit, PartyNumber};
 
@@ -97,6 +97,69 @@ fn the_digits_that_sox_mixes_are_heard() {
             ]);
             assert_eq!(digits_heard(&samples), Digit::at(row, column).as_char().to_string(), "{low}+{high}");
         }
+    }
+}
+
+#[test]
+fn decode_reads_what_sox_writes() {
+    let samples = digits_sent(DtmfTiming::default());
+    let path = |name: &str| {
+        let name = format!("sox-writes-{}-{name}", std::process::id());
+        std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+    };
+    let cases: [(&str, &str, &[&str]); 12] = [
+        ("8-bit.wav", "8000", &["-b", "8"]),
+        ("16-bit.wav", "44100", &["-b", "16"]),
+        ("24-bit.wav", "48000", &["-b", "24"]),
+        ("32-bit.wav", "16000", &["-b", "32"]),
+        ("float.wav", "11025", &["-e", "floating-point", "-b", "32"]),
+        ("double.wav", "8000", &["-e", "floating-point", "-b", "64"]),
+        ("mu.wav", "8000", &["-e", "mu-law"]),
+        ("a.wav", "8000", &["-e", "a-law"]),
+        ("stereo.wav", "22050", &["-c", "2"]),
+        ("linear.au", "8000", &["-b", "16"]),
+        ("mu.au", "8000", &["-e", "mu-law"]),
+        ("float.au", "96000", &["-e", "floating-point", "-b", "32"]),
+    ];
+    for (name, rate, format) in cases {
+        let file = path(name);
+        let raw = ["-q", "-D", "-t", "raw", "-e", "signed", "-b", "16", "-c", "1", "-r", "8000", "-", "-r", rate];
+        run("sox", &[&raw[..], format, &[file.to_str().unwrap()]].concat(), &to_bytes(&samples));
+        let heard = run(env!("CARGO_BIN_EXE_tipring"), &["decode", "--json", file.to_str().unwrap()], &[]);
+        let _ = std::fs::remove_file(&file);
+        let mut digits = [String::new(), String::new()];
+        for line in String::from_utf8_lossy(&heard).lines() {
+            let found: serde_json::Value = serde_json::from_str(line).unwrap();
+            if found["event"] == "dtmf" {
+                digits[found["channel"].as_u64().unwrap() as usize] += found["value"].as_str().unwrap();
+            }
+        }
+        let right = if name == "stereo.wav" { DIGITS } else { "" };
+        assert_eq!(digits, [DIGITS, right], "{name}");
+    }
+}
+
+#[test]
+fn the_alert_before_caller_id_that_spandsp_sends_is_heard() {
+    let samples = spandsp_says(&["alert-tx"]);
+    let mut out = Vec::new();
+    Ear::new(Facts::embedded().country("gb").unwrap(), Time::ZERO).feed(&samples, &mut out);
+    let alerts: Vec<_> = out
+        .iter()
+        .filter_map(|h| if let Heard::Alert { lasted, .. } = h { Some(lasted.as_millis()) } else { None })
+        .collect();
+    assert!(matches!(alerts[..], [105..=115]), "{out:?}");
+}
+
+#[test]
+fn spandsp_measures_the_alert_that_we_send() {
+    for (lasts_ms, mut alert) in [(80, Alert::off_hook(-20.0)), (100, Alert::on_hook(-20.0))] {
+        let samples = [vec![0; 4000], render(&mut alert, usize::MAX), vec![0; 4000]].concat();
+        let heard = spandsp(&["tone-rx", "2130", "2750"], &samples);
+        let heard = String::from_utf8_lossy(&heard);
+        let both: Vec<i32> =
+            heard.lines().filter_map(|l| l.strip_prefix("0 1 ")).map(|ms| ms.trim().parse().unwrap()).collect();
+        assert!(matches!(both[..], [ms] if (ms - lasts_ms).abs() <= 32), "{lasts_ms}: {heard}");
     }
 }
 
@@ -224,6 +287,30 @@ fn spandsp_measures_the_tones_that_we_make() {
     }
 }
 
+fn fax_heard(samples: &[i16]) -> Vec<(FaxTone, Time)> {
+    let mut out = Vec::new();
+    Ear::new(Facts::embedded().country("us").unwrap(), Time::ZERO).feed(samples, &mut out);
+    assert!(!out.iter().any(|h| matches!(h, Heard::Speech { .. } | Heard::Tone { .. })), "{out:?}");
+    out.iter().filter_map(|h| if let Heard::Fax { tone, since } = h { Some((*tone, *since)) } else { None }).collect()
+}
+
+#[test]
+fn what_modems_of_spandsp_begin_with_is_heard() {
+    use FaxTone::{AnsReversals, Ansam, AnsamReversals, Ced, Cng, V21Preamble};
+    for (kind, expected) in [
+        ("1", &[Cng, Cng][..]),
+        ("2", &[Ced]),
+        ("3", &[Ced, AnsReversals]),
+        ("4", &[Ansam]),
+        ("5", &[Ansam, AnsamReversals]),
+    ] {
+        let heard = fax_heard(&spandsp_says(&["modem-tx", kind]));
+        assert_eq!(heard.iter().map(|h| h.0).collect::<Vec<_>>(), expected, "{kind}: {heard:?}");
+    }
+    let heard = fax_heard(&spandsp_says(&["flags-tx"]));
+    assert!(matches!(heard[..], [(V21Preamble, since)] if since < Time::ms(460)), "{heard:?}");
+}
+
 #[test]
 fn recorded_speech_is_speech_and_neither_digit_nor_tone() {
     let recordings = recorded_speech();
@@ -239,7 +326,14 @@ fn recorded_speech_is_speech_and_neither_digit_nor_tone() {
             ear.feed(samples, &mut out);
             spoken += usize::from(out.iter().any(|h| matches!(h, Heard::Speech { .. })));
             let is_wrong = |h: &&Heard| {
-                matches!(h, Heard::Digit { .. } | Heard::Tone { .. } | Heard::Fax { .. } | Heard::OtherTone { .. })
+                matches!(
+                    h,
+                    Heard::Digit { .. }
+                        | Heard::Tone { .. }
+                        | Heard::Fax { .. }
+                        | Heard::Alert { .. }
+                        | Heard::OtherTone { .. }
+                )
             };
             wrong.extend(out.iter().filter(is_wrong).map(|h| format!("{name}: {h:?}")));
         }

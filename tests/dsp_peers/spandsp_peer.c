@@ -5,6 +5,9 @@
  *   dtmf-rx                            digits out
  *   cid-tx class|clip|dtmf NUMBER NAME DATE   samples out
  *   cid-rx class|clip|dtmf             fields out: TYPE=VALUE, or a code and a value
+ *   alert-tx                           the alert that comes before caller ID, between two silences
+ *   modem-tx KIND                      five seconds of what modems begin with, as spandsp numbers it
+ *   flags-tx                           a second of flags at 300 bit/s, V.21 channel 2
  *   tone-tx F1 F2 ON_MS OFF_MS         ten seconds of samples out
  *   tone-rx F1 F2 [F1 F2 ...]          listens for pairs; a line for each stretch: the places of the two frequencies
  *                                      among those listened for (-1: none), and milliseconds
@@ -54,6 +57,13 @@ static void cid_message(void *user, const uint8_t *msg, int len)
         if (pos > 0 && body) printf("%02x=%.*s\n", type, length, (const char *)body);
     } while (pos > 0 && pos < len);
     (void)user;
+}
+
+static int flag_bit(void *user)
+{
+    static int at;
+    (void)user;
+    return 0x7E >> (at++ % 8) & 1;
 }
 
 static void tone_heard(void *user, int code, int level, int delay)
@@ -111,6 +121,32 @@ int main(int argc, char **argv)
         cid_standard = standard(argv[2]);
         cid = adsi_rx_init(NULL, cid_standard, cid_message, NULL);
         while ((n = in()) > 0) adsi_rx(cid, amp, n);
+    } else if (!strcmp(what, "alert-tx") && argc == 2) {
+        adsi_tx_state_t *s = adsi_tx_init(NULL, ADSI_STANDARD_CLIP);
+        silence(4000);
+        adsi_tx_send_alert_tone(s);
+        for (int i = 0; i < 10; i++) {
+            memset(amp, 0, sizeof amp);
+            adsi_tx(s, amp, 160);
+            out(amp, 160);
+        }
+        silence(4000);
+    } else if (!strcmp(what, "modem-tx") && argc == 3) {
+        modem_connect_tones_tx_state_t *s = modem_connect_tones_tx_init(NULL, atoi(argv[2]));
+        silence(3200);
+        for (int i = 0; i < 250; i++) {
+            memset(amp, 0, sizeof amp);
+            modem_connect_tones_tx(s, amp, 160);
+            out(amp, 160);
+        }
+    } else if (!strcmp(what, "flags-tx") && argc == 2) {
+        fsk_tx_state_t *s = fsk_tx_init(NULL, &preset_fsk_specs[FSK_V21CH2], flag_bit, NULL);
+        silence(3200);
+        for (int i = 0; i < 50; i++) {
+            int n = fsk_tx(s, amp, 160);
+            out(amp, n);
+        }
+        silence(3200);
     } else if (!strcmp(what, "tone-tx") && argc == 6) {
         super_tone_tx_step_t *on = super_tone_tx_make_step(NULL, atof(argv[2]), -13, atof(argv[3]), -13, atoi(argv[4]), 1);
         if (atoi(argv[5])) on->next = super_tone_tx_make_step(NULL, 0, 0, 0, 0, atoi(argv[5]), 1);

@@ -1,10 +1,10 @@
 //! The receiver: looks of 10 ms, five of which must agree.
 
+use super::bank::{Bank, NOMINAL, WINDOW};
 use super::doubt::Doubt;
-use super::{HIGH_HZ, LOW_HZ};
 use crate::clock::Time;
-use crate::dsp::filter::Biquad;
-use crate::dsp::oscillator::{Sine, phase_step};
+use crate::dsp::filter::{self, Biquad, Cascade, Memory};
+use crate::dsp::wide;
 use crate::event::Heard;
 use crate::number::Digit;
 use std::sync::LazyLock;
@@ -19,15 +19,17 @@ pub struct Receiver {
     start: Time,
     /// Samples heard since then, all blocks.
     heard: u64,
-    reject_dial_tone: [Biquad; 2],
-    /// The last two hops of filtered samples, and how much of the second is filled.
-    window: [f32; WINDOW],
+    /// Samples that wait for a whole hop.
+    waiting: [i16; HOP],
     filled: usize,
-    raw_power: f32,
-    filtered_power: f32,
-    /// Of the hop before.
+    reject_dial_tone: Memory,
+    /// The last two hops of filtered samples.
+    window: [f32; WINDOW],
+    /// Of the hop before, as it came and filtered.
+    raw_before: f32,
     power_before: f32,
-    hops: [Hop; HISTORY],
+    /// The last of them, in a ring.
+    hops: [Hop; RING],
     /// Hops so far.
     count: u64,
     held: Option<Held>,
@@ -37,10 +39,10 @@ pub struct Receiver {
 
 /// Samples between two looks: 5 ms.
 const HOP: usize = 40;
-/// A look is 10 ms under a Hann window.
-const WINDOW: usize = 2 * HOP;
 /// Looks that are remembered: 240 ms.
 const HISTORY: usize = 48;
+/// The next power of two: places are found without a division.
+const RING: usize = 64;
 /// Looks that must agree: they span 30 ms, which a digit of 40 ms always has and one of 23 ms never.
 const AGREE: usize = 5;
 /// So many are enough for a piece of a digit that a lost packet has broken in two.
@@ -55,14 +57,15 @@ const GONE: u32 = 5;
 const MAX_DEVIATION: f32 = 0.024;
 /// Peak of each tone, at least: −42 dBm0.
 const MIN_AMPLITUDE: f32 = 180.8;
-/// Mean square of a hop that need not be looked at: a quarter of the softest digit's.
-const FAINT_POWER: f32 = MIN_AMPLITUDE * MIN_AMPLITUDE / 4.0;
+/// Sum of squares of a hop that need not be looked at, nor filtered: half of the softest digit's.
+const FAINT: f32 = MIN_AMPLITUDE * MIN_AMPLITUDE / 2.0 * HOP as f32;
 /// Share of the power above the dial tone that the two tones must have: 12 dB of signal to noise leaves 0.94.
 const MIN_SHARE: f32 = 0.84;
 /// More than this below 600 Hz, in proportion to the digit, must be explained: −6 dB. Noise leaves −20.
 const MAX_BELOW: f32 = 0.25;
 /// The high tone may be so much louder or softer than the low one: Q.24's widest is ±10 (Australia), North America's +4/−8.
-const TWIST_DB: std::ops::RangeInclusive<f32> = -10.5..=6.5;
+/// Here −10.5 to +6.5 dB, as a ratio of amplitudes.
+const TWIST: std::ops::RangeInclusive<f32> = 0.298_538..=2.113_489;
 /// A digit is at least so long: between 25 ms, which Australia wants rejected, and 40, which all want accepted.
 const MIN_ON: Duration = Duration::from_micros(32_500);
 /// A digit that is so old in the middle of the last look, and fills that, is longer than any that must be rejected.
@@ -73,6 +76,11 @@ struct Hop {
     /// Of the eight frequencies, low group first: the windowed sums.
     re: [f32; 8],
     im: [f32; 8],
+    /// Their squares.
+    squares: [f32; 8],
+    /// By how much each has turned since the look before, as a complex number.
+    turn_re: [f32; 8],
+    turn_im: [f32; 8],
     /// Mean square above the dial tone, in the window.
     power: f32,
     /// Mean square of what the dial tone filter took, in this hop.
@@ -110,13 +118,13 @@ impl Receiver {
         Receiver {
             start,
             heard: 0,
-            reject_dial_tone: REJECT_DIAL_TONE,
-            window: [0.0; WINDOW],
+            waiting: [0; HOP],
             filled: 0,
-            raw_power: 0.0,
-            filtered_power: 0.0,
+            reject_dial_tone: Memory::default(),
+            window: [0.0; WINDOW],
+            raw_before: 0.0,
             power_before: 0.0,
-            hops: [Hop::default(); HISTORY],
+            hops: [Hop::default(); RING],
             count: 0,
             held: None,
             piece: None,
@@ -125,23 +133,22 @@ impl Receiver {
 
     /// Listens; pushes a [`Heard::Digit`] for each digit that ended.
     pub fn feed(&mut self, samples: &[i16], out: &mut Vec<Heard>) {
+        wide(
+            #[inline(always)]
+            || self.listen(samples, out),
+        );
+    }
+
+    #[inline(always)]
+    fn listen(&mut self, samples: &[i16], out: &mut Vec<Heard>) {
         let mut rest = samples;
         while !rest.is_empty() {
             let (now, later) = rest.split_at(rest.len().min(HOP - self.filled));
-            let (mut raw_power, mut filtered_power) = (self.raw_power, self.filtered_power);
-            let [mut first, mut second] = self.reject_dial_tone;
-            for (slot, &s) in self.window[HOP + self.filled..].iter_mut().zip(now) {
-                let x = f32::from(s);
-                let y = second.pass(first.pass(x));
-                raw_power += x * x;
-                filtered_power += y * y;
-                *slot = y;
-            }
-            self.reject_dial_tone = [first, second];
-            (self.raw_power, self.filtered_power) = (raw_power, filtered_power);
+            self.waiting[self.filled..self.filled + now.len()].copy_from_slice(now);
             self.filled += now.len();
             rest = later;
             if self.filled == HOP {
+                self.filled = 0;
                 self.look(out);
             }
         }
@@ -168,37 +175,44 @@ impl Receiver {
     }
 
     /// A hop is full.
+    #[inline(always)]
     fn look(&mut self, out: &mut Vec<Heard>) {
-        let mut hop =
-            Hop { power: 0.0, below: ((self.raw_power - self.filtered_power) / HOP as f32).max(0.0), ..Hop::default() };
-        // nothing as soft as this can be a digit: most of what a line carries is not worth a look
-        if self.filtered_power.max(self.power_before) > FAINT_POWER * HOP as f32 {
-            let kernel: &Kernel = &KERNEL;
-            let (mut re, mut im, mut power) = ([0f32; 8], [0f32; 8], 0.0);
-            for ((&x, (cos, sin)), &weight) in self.window.iter().zip(&kernel.taps).zip(&kernel.weight) {
-                for i in 0..8 {
-                    re[i] += x * cos[i];
-                    im[i] += x * sin[i];
-                }
-                power += x * x * weight;
-            }
-            (hop.re, hop.im, hop.power) = (re, im, power);
+        self.window.copy_within(HOP.., 0);
+        let newest = &mut self.window[HOP..];
+        newest.iter_mut().zip(&self.waiting).for_each(|(slot, &s)| *slot = f32::from(s));
+        let raw = filter::power(newest);
+        let mut hop = Hop::default();
+        let mut power = 0.0;
+        if raw.max(self.raw_before) > FAINT {
+            REJECT_DIAL_TONE.pass(&mut self.reject_dial_tone, newest);
+            power = filter::power(newest);
+            hop.below = ((raw - power) / HOP as f32).max(0.0);
+        } else {
+            newest.fill(0.0);
+            self.reject_dial_tone = Memory::default();
         }
-        self.power_before = self.filtered_power;
-        self.hops[self.count as usize % HISTORY] = hop;
+        // nothing as soft as this can be a digit: most of what a line carries is not worth a look
+        if power.max(self.power_before) > FAINT {
+            let sines = Bank::get().look(&self.window);
+            (hop.re, hop.im, hop.power) = (sines.re, sines.im, sines.power);
+            let old = self.hop(0);
+            for i in 0..8 {
+                hop.squares[i] = hop.re[i] * hop.re[i] + hop.im[i] * hop.im[i];
+                hop.turn_re[i] = hop.re[i] * old.re[i] + hop.im[i] * old.im[i];
+                hop.turn_im[i] = hop.im[i] * old.re[i] - hop.re[i] * old.im[i];
+            }
+        }
+        (self.raw_before, self.power_before) = (raw, power);
+        self.hops[self.count as usize % RING] = hop;
         self.count += 1;
         self.heard += HOP as u64;
-        self.window.copy_within(HOP.., 0);
-        self.filled = 0;
-        self.raw_power = 0.0;
-        self.filtered_power = 0.0;
-        self.reject_dial_tone.iter_mut().for_each(Biquad::settle);
         self.decide(out);
     }
 
     /// The look that is `ago` hops old.
+    #[inline(always)]
     fn hop(&self, ago: usize) -> &Hop {
-        &self.hops[(self.count as usize + HISTORY - 1 - ago) % HISTORY]
+        &self.hops[(self.count as usize + RING - 1 - ago) % RING]
     }
 
     /// The middle of the window of the look `ago` hops old, and a fraction of a hop before it.
@@ -207,6 +221,7 @@ impl Receiver {
         (self.start + Duration::from_micros(self.heard * 125)) - Duration::from_micros(us)
     }
 
+    #[inline(always)]
     fn decide(&mut self, out: &mut Vec<Heard>) {
         let found = self.find(AGREE);
         if let Some(mut held) = self.held.take() {
@@ -306,6 +321,7 @@ impl Receiver {
     }
 
     /// What is left of a digit's amplitude, of the weaker tone: one half where a Hann window is half filled.
+    #[inline(always)]
     fn share(&self, of: &Found, ago: usize) -> f32 {
         let hop = self.hop(ago);
         (0..2).map(|i| hop.amplitude(of.pair[i]) / of.amplitude[i]).fold(f32::MAX, f32::min)
@@ -326,6 +342,7 @@ impl Receiver {
     }
 
     /// The digit that the last so many looks agree upon.
+    #[inline(always)]
     fn find(&self, agree: usize) -> Option<Found> {
         if self.count < agree as u64 {
             return None;
@@ -334,10 +351,19 @@ impl Receiver {
         if power < MIN_AMPLITUDE * MIN_AMPLITUDE {
             return None;
         }
-        let (low, high) = (self.strongest(0, agree)?, self.strongest(4, agree)?);
-        let twist_db = 20.0 * (high.amplitude / low.amplitude).log10();
+        let mut sums = [0f32; 8];
+        for ago in 0..agree {
+            sums.iter_mut().zip(&self.hop(ago).squares).for_each(|(sum, square)| *sum += square);
+        }
+        let loudest = |group| (group + 1..group + 4).fold(group, |best, i| if sums[i] > sums[best] { i } else { best });
+        let (low, high) = (loudest(0), loudest(4));
+        // in phase they are at most what they are in power: speech and noise need no closer look
+        if sums[low] + sums[high] < 2.0 * MIN_SHARE * power * agree as f32 {
+            return None;
+        }
+        let (low, high) = (self.line(low, agree)?, self.line(high, agree)?);
         let heard = (low.amplitude * low.amplitude + high.amplitude * high.amplitude) / 2.0;
-        if !TWIST_DB.contains(&twist_db) || heard < MIN_SHARE * power {
+        if !TWIST.contains(&(high.amplitude / low.amplitude)) || heard < MIN_SHARE * power {
             return None;
         }
         // a voice has much of its power below 600 Hz, and it changes; so has a dial tone, and it does not
@@ -364,38 +390,37 @@ impl Receiver {
         self.count >= HISTORY as u64 && most < 1.8 * least
     }
 
-    /// The one tone of a group (its first index given), if it is steady and near enough to its place.
-    fn strongest(&self, group: usize, agree: usize) -> Option<Line> {
-        let kernel: &Kernel = &KERNEL;
-        let energy = |i: usize| (0..agree).map(|ago| self.hop(ago).square(i)).sum::<f32>();
-        let index = (group..group + 4).max_by(|&a, &b| energy(a).total_cmp(&energy(b)))?;
+    /// The loudest tone of a group, if it is steady and near enough to its place.
+    #[inline(always)]
+    fn line(&self, index: usize, agree: usize) -> Option<Line> {
         // the turn of the phase from look to look tells how far off the frequency is
         let (mut re, mut im) = (0.0f32, 0.0f32);
         for ago in 0..agree - 1 {
-            let (new, old) = (self.hop(ago), self.hop(ago + 1));
-            re += new.re[index] * old.re[index] + new.im[index] * old.im[index];
-            im += new.im[index] * old.re[index] - new.re[index] * old.im[index];
+            let hop = self.hop(ago);
+            (re, im) = (re + hop.turn_re[index], im + hop.turn_im[index]);
         }
-        let (turn_re, turn_im) = kernel.turn[index];
-        let (re, im) = (re * turn_re + im * turn_im, im * turn_re - re * turn_im);
-        let off_hz = im.atan2(re) * (8000.0 / HOP as f32 / std::f32::consts::TAU);
-        let hz = nominal(index) + off_hz;
+        let (turn_re, turn_im) = TURN[index];
+        let off = angle(re * turn_re + im * turn_im, im * turn_re - re * turn_im);
+        let hz = NOMINAL[index] + off * (8000.0 / HOP as f32 / std::f32::consts::TAU);
         // the next tone of the group may be the nearer one
-        let index = (group..group + 4).min_by(|&a, &b| (nominal(a) - hz).abs().total_cmp(&(nominal(b) - hz).abs()))?;
-        if (hz / nominal(index) - 1.0).abs() > MAX_DEVIATION {
+        let away = |i: usize| (NOMINAL[i] - hz).abs();
+        let group = index / 4 * 4;
+        let index = (group + 1..group + 4).fold(group, |best, i| if away(i) < away(best) { i } else { best });
+        if away(index) > MAX_DEVIATION * NOMINAL[index] {
             return None;
         }
         // added up in phase at the frequency that was found
-        let step = hz * (HOP as f32 * std::f32::consts::TAU / 8000.0);
-        let (sin, cos) = step.sin_cos();
+        let size = (re * re + im * im).sqrt().max(f32::MIN_POSITIVE);
+        let (cos, sin) = (re / size, im / size);
         let (mut re, mut im, mut least) = (0.0f32, 0.0f32, f32::MAX);
         for ago in (0..agree).rev() {
             let hop = self.hop(ago);
             (re, im) = (re * cos - im * sin + hop.re[index], im * cos + re * sin + hop.im[index]);
-            least = least.min(hop.amplitude(index));
+            least = if hop.squares[index] < least { hop.squares[index] } else { least };
         }
-        let amplitude = (re * re + im * im).sqrt() / agree as f32;
-        (amplitude >= MIN_AMPLITUDE && least >= 0.6 * amplitude).then_some(Line { index, amplitude })
+        let square = (re * re + im * im) / (agree * agree) as f32;
+        let steady = square >= MIN_AMPLITUDE * MIN_AMPLITUDE && least >= 0.36 * square;
+        steady.then(|| Line { index, amplitude: square.sqrt() })
     }
 }
 
@@ -430,54 +455,51 @@ struct Line {
 }
 
 impl Hop {
-    fn square(&self, i: usize) -> f32 {
-        self.re[i] * self.re[i] + self.im[i] * self.im[i]
-    }
-
     /// Peak of the sine that it would be.
     fn amplitude(&self, i: usize) -> f32 {
-        self.square(i).sqrt()
+        self.squares[i].sqrt()
     }
 }
 
 /// Elliptic high-pass, fourth order: passes 684 Hz (697 − 1.8 %) to 0.2 dB, stops 300 to 440 Hz by 32 dB and 480 by 21.
-const REJECT_DIAL_TONE: [Biquad; 2] = [
-    Biquad::new([0.562_184_8, -1.111_916_9, 0.562_184_8], [-1.126_881_2, 0.398_079_9]),
-    Biquad::new([1.0, -1.895_498_1, 1.0], [-1.658_079, 0.872_417_3]),
-];
-
-/// The windowed sines of the eight frequencies.
-struct Kernel {
-    taps: [([f32; 8], [f32; 8]); WINDOW],
-    /// The window itself, its sum 1.
-    weight: [f32; WINDOW],
-    /// How the phase of each frequency turns in one hop.
-    turn: [(f32, f32); 8],
-}
-
-static KERNEL: LazyLock<Kernel> = LazyLock::new(|| {
-    let sine = Sine::table();
-    let hann: [f32; WINDOW] = std::array::from_fn(|n| {
-        let phase = ((n as f32 + 0.5) / WINDOW as f32 * 4_294_967_296.0) as u32;
-        (1.0 - sine.cos(phase)) / WINDOW as f32
-    });
-    Kernel {
-        taps: std::array::from_fn(|n| {
-            let phase = |i| phase_step(nominal(i)).wrapping_mul(n as u32);
-            // twice: a sine of peak 1 sums to 1
-            (
-                std::array::from_fn(|i| 2.0 * hann[n] * sine.cos(phase(i))),
-                std::array::from_fn(|i| -2.0 * hann[n] * sine.at(phase(i))),
-            )
-        }),
-        weight: hann,
-        turn: std::array::from_fn(|i| {
-            let phase = phase_step(nominal(i)).wrapping_mul(HOP as u32);
-            (sine.cos(phase), sine.at(phase))
-        }),
-    }
+static REJECT_DIAL_TONE: LazyLock<Cascade> = LazyLock::new(|| {
+    Cascade::of([
+        Biquad::new([0.562_184_8, -1.111_916_9, 0.562_184_8], [-1.126_881_2, 0.398_079_9]),
+        Biquad::new([1.0, -1.895_498_1, 1.0], [-1.658_079, 0.872_417_3]),
+    ])
 });
 
-fn nominal(index: usize) -> f32 {
-    if index < 4 { LOW_HZ[index] } else { HIGH_HZ[index - 4] }
+/// How the phase of each frequency turns in one hop.
+static TURN: LazyLock<[(f32, f32); 8]> = LazyLock::new(|| {
+    std::array::from_fn(|i| {
+        let turn = f64::from(NOMINAL[i]) * HOP as f64 / 8000.0 * std::f64::consts::TAU;
+        (turn.cos() as f32, turn.sin() as f32)
+    })
+});
+
+/// The angle of a complex number, to 0.00002: a polynomial, because `atan2` is a call that takes longer than all else here.
+#[inline(always)]
+fn angle(re: f32, im: f32) -> f32 {
+    let (x, y) = (re.abs(), im.abs());
+    let t = x.min(y) / x.max(y).max(f32::MIN_POSITIVE);
+    let u = t * t;
+    let first = t * (0.999_866 + u * (-0.330_299_5 + u * (0.180_141 + u * (-0.085_133 + u * 0.020_835_1))));
+    let quarter = if y > x { std::f32::consts::FRAC_PI_2 - first } else { first };
+    let half = if re < 0.0 { std::f32::consts::PI - quarter } else { quarter };
+    half.copysign(im)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_angle_is_that_of_the_library() {
+        for i in -3000..3000 {
+            let turn = i as f32 / 3000.0 * std::f32::consts::PI;
+            let (im, re) = turn.sin_cos();
+            assert!((angle(1e6 * re, 1e6 * im) - (1e6 * im).atan2(1e6 * re)).abs() < 3e-5, "{turn}");
+        }
+        assert_eq!(angle(0.0, 0.0), 0.0);
+    }
 }

@@ -1,0 +1,497 @@
+//! The receiver: samples into bytes.
+
+use super::{BIT_RATE, Data, Standard};
+use crate::clock::SAMPLE_RATE_HZ;
+use crate::dsp::filter::{Biquad, Cascade, Memory};
+use crate::dsp::wide;
+use std::f64::consts::TAU;
+use std::sync::LazyLock;
+
+/// Hears both standards with one pair of filters: a bit lasts 6⅔ samples, so 50 Hz more or less do not matter to it; the
+/// frequency of the marks tells which of the two it was.
+///
+/// Each sample has a soft bit: by how much the power at mark exceeds that at space, weighted by what both were of late, so
+/// that a twist of 10 dB moves the edges little. A byte is read when all of it is there, at the alignment that makes its bits surest.
+///
+/// The arithmetic is done on 40 samples at a time, in arrays that a compiler turns into vectors; what follows the bits goes
+/// on in steps of eight samples, and a line on which nobody sends costs its high-pass only.
+#[derive(Clone, Debug)]
+pub struct Demodulator {
+    /// Samples that wait for a whole block.
+    waiting: [i16; BLOCK],
+    filled: usize,
+    /// Samples so far, of whole blocks.
+    count: u64,
+    high_pass: Memory,
+    /// Mixed with cosine and sine of mark and space: the last of them, and room for a block.
+    products: [[f32; BEFORE + BLOCK]; 4],
+    /// Complex amplitudes at mark: a while back, and room for a block.
+    marks: [[f32; TURN + BLOCK]; 2],
+    soft: [f32; KEPT + BLOCK],
+    /// Loudest power at mark and at space of late.
+    levels: [f32; 2],
+    /// Power of either, over a bit or so.
+    power: f32,
+    /// Peaks, slowly forgotten.
+    loudness: f32,
+    /// Of the last eight soft bits, which were marks, with a carrier.
+    before: u8,
+    turn: (f32, f32),
+    mark_run: u32,
+    alternations: u32,
+    last_edge: u64,
+    seized: bool,
+    /// Samples without carrier, in a row.
+    faint: u32,
+    reading: Reading,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Reading {
+    /// No message.
+    Nothing,
+    /// The marks before a message.
+    Marks,
+    /// The bits of a byte, the edge of whose start bit was at this sample and a fraction.
+    Byte { edge: f64 },
+    /// Marks between two bytes, since then.
+    Between { since: f64 },
+}
+
+/// Samples that are worked on at a time: 5 ms. The tables repeat after four.
+const BLOCK: usize = 40;
+/// Samples of a step.
+const STEP: usize = 8;
+/// Samples of a bit.
+const BIT: f64 = SAMPLE_RATE_HZ as f64 / BIT_RATE as f64;
+/// Products that a sum over a bit reaches back.
+const BEFORE: usize = 6;
+/// Soft bits that are remembered: more than a byte and its edges.
+const KEPT: usize = 120;
+/// Samples between two looks at the phase of a mark.
+const TURN: usize = 20;
+/// Marks before a message: 55 bits are the fewest that any exchange sends (BT), and some are lost to the filters.
+const MARKS: u32 = (20.0 * BIT) as u32;
+/// Alternating bits that are a channel seizure: 96 are the fewest (ETSI).
+const SEIZURE: u32 = 60;
+/// Marks between bytes: GR-30 allows 10 bits; more than 40 is the end.
+const LONGEST_IDLE: f64 = 40.0 * BIT;
+/// No message has longer marks before it.
+const LONGEST_MARKS: u32 = (600.0 * BIT) as u32;
+/// Nothing softer than this is data: −48 dBm0, as the filters count it.
+const LEAST: f32 = 91_553.0;
+/// No sample of data stays below this for a block: −55 dBm0.
+const STILL: f32 = 40.0;
+/// In proportion to the louder of mark and space, what is below this is no carrier: −13 dB.
+const FAINT: f32 = 0.05;
+/// A soft bit of this much is beyond doubt.
+const SURE: f32 = 0.5;
+/// Samples without carrier that end it.
+const GONE: u32 = 12;
+/// What is left of a level after a block: 0.9995 a sample.
+const LEVEL_DECAY: f32 = 0.980_2;
+/// What a step adds to the power: a tenth a sample.
+const POWER_SHARE: f32 = 0.569_533;
+/// What is left of the loudness after a block: 0.98 a sample.
+const LOUDNESS_DECAY: f32 = 0.445_7;
+
+impl Default for Demodulator {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Demodulator {
+    /// Between the two marks, and between the two spaces.
+    const CENTRES_HZ: [f64; 2] = [1250.0, 2150.0];
+
+    pub fn new() -> Demodulator {
+        Demodulator {
+            waiting: [0; BLOCK],
+            filled: 0,
+            count: 0,
+            high_pass: Memory::default(),
+            products: [[0.0; BEFORE + BLOCK]; 4],
+            marks: [[0.0; TURN + BLOCK]; 2],
+            soft: [0.0; KEPT + BLOCK],
+            levels: [0.0; 2],
+            power: 0.0,
+            loudness: 0.0,
+            before: 0,
+            turn: (0.0, 0.0),
+            mark_run: 0,
+            alternations: 0,
+            last_edge: 0,
+            seized: false,
+            faint: 0,
+            reading: Reading::Nothing,
+        }
+    }
+
+    /// Forgets the message that is being read: the rest of it is not for us.
+    pub fn leave(&mut self) {
+        self.reading = Reading::Nothing;
+        self.mark_run = 0;
+        self.seized = false;
+    }
+
+    /// Whether it is in the middle of a message, or of the marks before one.
+    pub fn is_reading(&self) -> bool {
+        self.reading != Reading::Nothing
+    }
+
+    pub fn feed(&mut self, samples: &[i16], tell: impl FnMut(&mut Self, Data)) {
+        wide(
+            #[inline(always)]
+            || self.listen(samples, tell),
+        );
+    }
+
+    #[inline(always)]
+    fn listen(&mut self, samples: &[i16], mut tell: impl FnMut(&mut Self, Data)) {
+        let mut rest = samples;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(rest.len().min(BLOCK - self.filled));
+            self.waiting[self.filled..self.filled + now.len()].copy_from_slice(now);
+            self.filled += now.len();
+            rest = later;
+            if self.filled == BLOCK {
+                self.filled = 0;
+                self.take_block(&mut tell);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn take_block(&mut self, tell: &mut impl FnMut(&mut Self, Data)) {
+        let mut x = self.waiting.map(f32::from);
+        HIGH_PASS.pass(&mut self.high_pass, &mut x);
+        self.loudness = most(peak(&x), LOUDNESS_DECAY * self.loudness);
+        if self.loudness < STILL && self.reading == Reading::Nothing {
+            self.rest();
+            return;
+        }
+        let powers = self.correlate(&x);
+        let both = self.soft_bits(&powers);
+        let least = most(FAINT * most(self.levels[0], self.levels[1]), LEAST);
+        for (step, both) in both.as_chunks::<STEP>().0.iter().enumerate() {
+            let mean = ((both[0] + both[4]) + (both[1] + both[5])) + ((both[2] + both[6]) + (both[3] + both[7]));
+            self.power += POWER_SHARE * (mean / STEP as f32 - self.power);
+            self.faint = if self.power < least { self.faint + STEP as u32 } else { 0 };
+            self.track(step, above(both, LEAST), tell);
+        }
+        self.count += BLOCK as u64;
+    }
+
+    /// A block of a line on which nobody sends.
+    fn rest(&mut self) {
+        if self.products[0].iter().any(|p| *p != 0.0) {
+            self.products = [[0.0; BEFORE + BLOCK]; 4];
+            self.marks = [[0.0; TURN + BLOCK]; 2];
+            self.soft = [0.0; KEPT + BLOCK];
+            (self.mark_run, self.alternations, self.seized) = (0, 0, false);
+            self.before = 0;
+        }
+        self.count += BLOCK as u64;
+    }
+
+    /// The powers at mark and at space over the last bit, for each sample.
+    #[inline(always)]
+    fn correlate(&mut self, x: &[f32; BLOCK]) -> [[f32; BLOCK]; 2] {
+        let from = (self.count % 160) as usize;
+        let tables: &[[f32; 160]; 4] = &CARRIERS;
+        let mut sums = [[0f32; BLOCK]; 4];
+        for ((products, table), sums) in self.products.iter_mut().zip(tables).zip(&mut sums) {
+            products.copy_within(BLOCK.., 0);
+            for ((slot, x), carrier) in products[BEFORE..].iter_mut().zip(x).zip(&table[from..]) {
+                *slot = x * carrier;
+            }
+            // six samples whole, two and two, and two thirds of the seventh
+            let mut twos = [0f32; BLOCK + 4];
+            for (n, two) in twos.iter_mut().enumerate() {
+                *two = products[n + 1] + products[n + 2];
+            }
+            for (n, sum) in sums.iter_mut().enumerate() {
+                *sum = (twos[n] + twos[n + 2]) + (twos[n + 4] + products[n] * 0.666_67);
+            }
+        }
+        for (marks, sums) in self.marks.iter_mut().zip(&sums) {
+            marks.copy_within(BLOCK.., 0);
+            marks[TURN..].copy_from_slice(sums);
+        }
+        let square = |a: &[f32; BLOCK], b: &[f32; BLOCK]| std::array::from_fn(|n| a[n] * a[n] + b[n] * b[n]);
+        [square(&sums[0], &sums[1]), square(&sums[2], &sums[3])]
+    }
+
+    /// The soft bits of a block, and the power of mark and space together.
+    #[inline(always)]
+    fn soft_bits(&mut self, powers: &[[f32; BLOCK]; 2]) -> [f32; BLOCK] {
+        let [mark, space] = powers;
+        for (level, powers) in self.levels.iter_mut().zip(powers) {
+            *level = most(peak(powers), LEVEL_DECAY * *level);
+        }
+        // half of the twist is taken out: all of it would make a strong mark's share in the filter of a weak space a space
+        let balance = (most(self.levels[1], 1e-6) / most(self.levels[0], 1e-6)).sqrt().clamp(0.25, 4.0);
+        self.soft.copy_within(BLOCK.., 0);
+        let soft = &mut self.soft[KEPT..];
+        let mut both = [0f32; BLOCK];
+        for n in 0..BLOCK {
+            let weighted = mark[n] * balance;
+            both[n] = mark[n] + space[n];
+            soft[n] = (weighted - space[n]) / most(weighted + space[n], 1e-6);
+        }
+        both
+    }
+
+    /// Which samples of a step are marks: the first is the lowest bit.
+    #[inline(always)]
+    fn marks_of(&self, step: usize) -> u8 {
+        self.soft[KEPT + step * STEP..].first_chunk().map_or(0, |soft| above(soft, 0.0))
+    }
+
+    /// The first sample of what is kept.
+    fn first(&self) -> f64 {
+        self.count as f64 - KEPT as f64
+    }
+
+    #[inline(always)]
+    fn track(&mut self, step: usize, carrier: u8, tell: &mut impl FnMut(&mut Self, Data)) {
+        let marks = self.marks_of(step);
+        // where the sample before was a mark
+        let after_mark = marks << 1 | self.before >> 7;
+        self.before = marks;
+        if matches!(self.reading, Reading::Nothing | Reading::Marks) {
+            self.watch_seizure(step, marks ^ after_mark);
+            self.watch_marks(step, marks & carrier);
+        }
+        if self.count < KEPT as u64 {
+            return;
+        }
+        let newest = self.first() + (KEPT + step * STEP + STEP - 1) as f64;
+        let falls = after_mark & !marks;
+        match self.reading {
+            Reading::Nothing if self.mark_run >= MARKS => self.reading = Reading::Marks,
+            Reading::Nothing => {}
+            Reading::Marks => {
+                if falls != 0 {
+                    self.reading = Reading::Byte { edge: self.edge(step, falls) };
+                    let standard = if self.turn.1 < 0.0 { Standard::Bell202 } else { Standard::V23 };
+                    let seized = std::mem::take(&mut self.seized);
+                    self.turn = (0.0, 0.0);
+                    tell(self, Data::Begins { standard, seized });
+                } else if self.faint > GONE || self.mark_run > LONGEST_MARKS {
+                    self.leave();
+                }
+            }
+            Reading::Byte { edge } if newest >= edge + 10.0 * BIT + 2.0 => self.read_byte(edge, newest, tell),
+            Reading::Byte { .. } if self.faint > GONE => self.end(tell),
+            Reading::Byte { .. } => {}
+            Reading::Between { since } => {
+                if falls != 0 {
+                    self.reading = Reading::Byte { edge: self.edge(step, falls) };
+                } else if self.faint > GONE || newest > since + LONGEST_IDLE {
+                    self.end(tell);
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, tell: &mut impl FnMut(&mut Self, Data)) {
+        self.leave();
+        tell(self, Data::Ends);
+    }
+
+    /// How long the marks last, and how their phase turns.
+    #[inline(always)]
+    fn watch_marks(&mut self, step: usize, marks: u8) {
+        if marks == 0xFF {
+            if self.mark_run as usize > TURN + STEP {
+                let most = most(self.levels[0], self.levels[1]);
+                let [re, im] = &self.marks;
+                let (mut turn, at) = ((0.0, 0.0), step * STEP);
+                for n in at..at + STEP {
+                    turn.0 += re[n + TURN] * re[n] + im[n + TURN] * im[n];
+                    turn.1 += im[n + TURN] * re[n] - re[n + TURN] * im[n];
+                }
+                self.turn = (self.turn.0 + turn.0 / most, self.turn.1 + turn.1 / most);
+            }
+            self.mark_run += STEP as u32;
+        } else {
+            self.mark_run = marks.leading_ones();
+            if self.reading != Reading::Marks {
+                self.turn = (0.0, 0.0);
+            }
+        }
+    }
+
+    /// Edges that are a bit apart.
+    #[inline(always)]
+    fn watch_seizure(&mut self, step: usize, edges: u8) {
+        let mut edges = edges;
+        while edges != 0 {
+            let at = self.count + (step * STEP) as u64 + u64::from(edges.trailing_zeros());
+            let apart = at - self.last_edge;
+            self.alternations = if (4..=9).contains(&apart) { self.alternations + 1 } else { 0 };
+            self.last_edge = at;
+            self.seized |= self.alternations >= SEIZURE && self.faint == 0;
+            edges &= edges - 1;
+        }
+    }
+
+    /// Where the first of these falls was: mark to space between the sample before it and it.
+    fn edge(&self, step: usize, falls: u8) -> f64 {
+        let i = KEPT + step * STEP + falls.trailing_zeros() as usize;
+        self.first() + self.crossing(i)
+    }
+
+    /// Counted from the first soft bit that is kept; the crossing is before this one.
+    fn crossing(&self, i: usize) -> f64 {
+        let (a, b) = (self.soft[i - 1], self.soft[i]);
+        (i - 1) as f64 + f64::from(a / (a - b))
+    }
+
+    /// All bits of a byte are there. The edge was found where the filter was half full of space, half a bit late, and where
+    /// noise put it: the alignment is the one that makes all bits surest.
+    fn read_byte(&mut self, edge: f64, newest: f64, tell: &mut impl FnMut(&mut Self, Data)) {
+        let first = self.first();
+        let (bits, offset) = align(&self.soft, (edge - first) as f32);
+        if bits[0] > 0.0 {
+            // no start bit: a click in the marks
+            self.reading = Reading::Between { since: edge };
+            return;
+        }
+        let byte = bits[1..9].iter().fold(0u8, |byte, bit| byte >> 1 | if *bit > 0.0 { 0x80 } else { 0 });
+        let stop = bits[9] > 0.0;
+        // the next start bit may have begun already
+        let from = (edge - first + f64::from(offset) + 9.6 * BIT).ceil() as usize;
+        let falls = |i: &usize| self.soft[i - 1] > 0.0 && self.soft[*i] <= 0.0;
+        self.reading = match (from..=(newest - first) as usize).find(falls) {
+            Some(i) => Reading::Byte { edge: first + self.crossing(i) },
+            None => Reading::Between { since: newest },
+        };
+        tell(self, if stop { Data::Byte(byte) } else { Data::Framing });
+    }
+}
+
+/// Alignments that are tried, half a sample apart.
+const ALIGNMENTS: usize = 9;
+/// The bits of a byte, start and stop.
+const BITS: usize = super::FRAME_BITS as usize;
+
+/// The bits of a byte at the alignment that makes them surest, and that alignment in samples; `edge` is counted from the
+/// first of the soft bits.
+fn align(soft: &[f32], edge: f32) -> ([f32; BITS], f32) {
+    // a bit that is sure is sure: only those that an edge has come too near to tell alignments apart
+    let mut sums: [f32; ALIGNMENTS] = std::array::from_fn(|i| -0.04 * offset(i).abs());
+    let mut bits = [[0f32; ALIGNMENTS]; BITS];
+    for (k, at) in bits.iter_mut().enumerate() {
+        *at = at_all_alignments(soft, edge + (k as f32 + 0.5) * BIT as f32);
+        for (sum, bit) in sums.iter_mut().zip(&*at) {
+            let sure = bit.clamp(-SURE, SURE);
+            *sum += match k {
+                0 => -sure,
+                9 => sure,
+                _ => sure.abs(),
+            };
+        }
+    }
+    let best = (0..ALIGNMENTS).max_by(|&a, &b| sums[a].total_cmp(&sums[b])).unwrap_or(ALIGNMENTS / 2);
+    (bits.map(|bit| bit[best]), offset(best))
+}
+
+fn offset(alignment: usize) -> f32 {
+    (alignment as f32 - (ALIGNMENTS / 2) as f32) * 0.5
+}
+
+/// The soft bit at a place, linear between two, and at the places around it: whole and half samples have two fractions in all.
+fn at_all_alignments(soft: &[f32], at: f32) -> [f32; ALIGNMENTS] {
+    let whole = at as usize;
+    let fraction = at - whole as f32;
+    let mut out = [0.0; ALIGNMENTS];
+    let from = whole.saturating_sub(2);
+    let Some(near) = soft.get(from..from + 7) else { return out };
+    let (shift, half) = if fraction < 0.5 { (0, fraction + 0.5) } else { (1, fraction - 0.5) };
+    for i in 0..5 {
+        out[2 * i] = near[i] + (near[i + 1] - near[i]) * fraction;
+    }
+    let halves = &near[shift..shift + 5];
+    for i in 0..4 {
+        out[2 * i + 1] = halves[i] + (halves[i + 1] - halves[i]) * half;
+    }
+    out
+}
+
+/// The largest magnitude.
+#[inline(always)]
+fn peak(values: &[f32; BLOCK]) -> f32 {
+    let mut peaks = [0f32; STEP];
+    for eight in values.as_chunks::<STEP>().0 {
+        for i in 0..STEP {
+            peaks[i] = most(peaks[i], eight[i].abs());
+        }
+    }
+    peaks.into_iter().fold(0.0, most)
+}
+
+/// The larger one. `f32::max` takes care of what is no number, which costs more than the comparison.
+#[inline(always)]
+fn most(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
+}
+
+/// Which of eight are above this; the first is the lowest bit.
+#[inline(always)]
+fn above(values: &[f32; STEP], least: f32) -> u8 {
+    let mut bits = 0;
+    for (n, value) in values.iter().enumerate() {
+        bits |= u8::from(*value > least) << n;
+    }
+    bits
+}
+
+/// Butterworth, second order at 700 Hz: hum, dial tone and the lower half of the noise.
+static HIGH_PASS: LazyLock<Cascade> = LazyLock::new(|| {
+    let section = Biquad::new([0.676_411_5, -1.352_823_1, 0.676_411_5], [-1.245_218_9, 0.460_427_2]);
+    Cascade::of([section, Biquad::NONE])
+});
+
+/// Cosine and sine of mark, and of space. All repeat after 160 samples.
+static CARRIERS: LazyLock<[[f32; 160]; 4]> = LazyLock::new(|| {
+    std::array::from_fn(|i| {
+        let turn = |n: usize| n as f64 * Demodulator::CENTRES_HZ[i / 2] / f64::from(SAMPLE_RATE_HZ) * TAU;
+        std::array::from_fn(|n| if i % 2 == 0 { turn(n).cos() } else { -turn(n).sin() } as f32)
+    })
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dsp::voice::Random;
+
+    /// One alignment after the other, one bit after the other.
+    fn plainly(soft: &[f32], edge: f64) -> f32 {
+        let bit_at = |offset: f64, k: u32| {
+            let at = edge + offset + (f64::from(k) + 0.5) * BIT;
+            let (a, b) = (soft[at as usize], soft[at as usize + 1]);
+            (a + (b - a) * (at.fract()) as f32).clamp(-SURE, SURE)
+        };
+        let sureness = |offset: f64| {
+            (1..=8).map(|k| bit_at(offset, k).abs()).sum::<f32>() - bit_at(offset, 0) + bit_at(offset, 9)
+                - 0.04 * offset.abs() as f32
+        };
+        (0..ALIGNMENTS).map(|i| sureness(f64::from(offset(i)))).fold(f32::MIN, f32::max)
+    }
+
+    #[test]
+    fn all_alignments_at_once_find_what_one_after_the_other_does() {
+        let mut random = Random::new(7);
+        for _ in 0..500 {
+            let soft: Vec<f32> = (0..KEPT + BLOCK).map(|_| random.unit() * 2.0 - 1.0).collect();
+            let edge = 20.0 + random.unit() * 40.0;
+            let (bits, offset) = align(&soft, edge);
+            let sure = bits.map(|b| b.clamp(-SURE, SURE));
+            let sum = sure[1..9].iter().map(|b| b.abs()).sum::<f32>() - sure[0] + sure[9] - 0.04 * offset.abs();
+            assert!((sum - plainly(&soft, f64::from(edge))).abs() < 1e-3);
+        }
+    }
+}

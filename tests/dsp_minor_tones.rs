@@ -1,0 +1,89 @@
+//! The tones on which no call depends, but which a technician wants named: stutter and special dial tones, call waiting,
+//! confirmation, record warning, howler.
+
+use std::time::Duration;
+use tipring::clock::Time;
+use tipring::dsp::Source;
+use tipring::dsp::ear::Ear;
+use tipring::dsp::g711::Law;
+use tipring::dsp::tone::ToneGenerator;
+use tipring::dsp::voice::Noise;
+use tipring::event::{Heard, Tone, ToneKind};
+use tipring::facts::{Country, Facts, Sound, ToneSpec};
+
+/// After 0.7 s of the line alone, for half a minute: record warning comes every fifteen seconds and more.
+fn line(spec: &ToneSpec, seed: u64) -> Vec<i16> {
+    let mut samples = vec![0i16; 8000 * 36];
+    ToneGenerator::at_level(spec, -18.0).add_to(&mut samples[5600..8000 * 32]);
+    Noise::new(seed, -52.0).add_to(&mut samples);
+    samples.iter_mut().for_each(|s| *s = Law::A.decode(Law::A.encode(*s)));
+    samples
+}
+
+/// Dial tones are listened for before anything is dialled.
+fn names(country: &Country, samples: &[i16], before_dialling: bool) -> Vec<Tone> {
+    let mut out = Vec::new();
+    let mut ear = Ear::new(country, Time::ZERO);
+    ear.before_dialling(before_dialling);
+    ear.feed(samples, &mut out);
+    out.iter().filter_map(|h| if let Heard::Tone { tone, .. } = h { Some(*tone) } else { None }).collect()
+}
+
+/// One burst of a tenth of a second and no more (Brazil's confirmation): nothing that an ear should name.
+fn is_a_blip(spec: &ToneSpec) -> bool {
+    let mut bursts = spec.intro.iter().chain(&spec.steps).filter(|s| s.sound != Sound::Silence);
+    let first = bursts.next().and_then(|s| s.lasts);
+    !spec.repeats && bursts.next().is_none() && first.is_some_and(|d| d <= Duration::from_millis(100))
+}
+
+/// Bursts or gaps of 50 ms and less: the ear bridges gaps of 30 ms, as lost packets and beats leave them, and a burst of
+/// 40 ms is not yet one to it. Such tones (five countries have one) are heard as what they are without their gaps, or not.
+fn flutters(spec: &ToneSpec) -> bool {
+    spec.steps.iter().any(|s| s.lasts.is_some_and(|d| d <= Duration::from_millis(50)))
+}
+
+/// Of all countries' tones of these kinds: how many there are, and those that were not called by their names.
+fn misnamed(kinds: &[ToneKind]) -> (usize, Vec<String>) {
+    let (mut count, mut failed) = (0, Vec::new());
+    for code in Facts::embedded().codes() {
+        let country = Facts::embedded().country(code).unwrap();
+        for spec in country.tones.iter().filter(|t| kinds.contains(&t.kind) && !flutters(t) && !is_a_blip(t)) {
+            let heard = names(country, &line(spec, count as u64), spec.kind.is_dial_tone());
+            count += 1;
+            // where three tones are the same, two of them are named
+            let same =
+                |tone: &Tone| country.tones_of(tone.kind).any(|t| t.steps == spec.steps && t.intro == spec.intro);
+            if !heard.iter().any(|tone| tone.is(spec.kind) || same(tone)) {
+                let heard: Vec<String> = heard.iter().map(Tone::to_string).collect();
+                failed.push(format!("{code} {}: {heard:?} {:?} {:?}", spec.kind, spec.intro, spec.steps));
+            }
+        }
+    }
+    (count, failed)
+}
+
+#[test]
+fn stutter_and_other_dial_tones_are_named_in_every_country() {
+    let kinds = [ToneKind::StutterDial, ToneKind::RecallDial, ToneKind::SpecialDial, ToneKind::SecondDial];
+    let (count, failed) = misnamed(&kinds);
+    assert!(count > 40 && failed.is_empty(), "{} of {count}:\n{}", failed.len(), failed.join("\n"));
+}
+
+#[test]
+fn confirmation_is_named_in_every_country_that_has_it() {
+    let (count, failed) = misnamed(&[ToneKind::Confirmation]);
+    assert!(count >= 5 && failed.is_empty(), "{} of {count}:\n{}", failed.len(), failed.join("\n"));
+}
+
+#[test]
+fn record_warning_is_named_in_every_country() {
+    let (count, failed) = misnamed(&[ToneKind::RecordWarning]);
+    assert!(count > 25 && failed.is_empty(), "{} of {count}:\n{}", failed.len(), failed.join("\n"));
+}
+
+#[test]
+fn call_waiting_howler_and_disconnect_are_named_in_every_country() {
+    let kinds = [ToneKind::CallWaiting, ToneKind::Howler, ToneKind::Disconnect, ToneKind::NumberUnobtainable];
+    let (count, failed) = misnamed(&kinds);
+    assert!(count > 30 && failed.is_empty(), "{} of {count}:\n{}", failed.len(), failed.join("\n"));
+}
