@@ -450,10 +450,7 @@ impl Transfer {
                     self.completion_in_doubt(now, "nothing");
                 }
                 (Timer::NoToneHeard, State::ProvingCaller) if self.silent_hold => self.nobody_speaks(now),
-                (Timer::NoToneHeard, State::ProvingCaller) => {
-                    let evidence = if self.strange_tone { Evidence::OtherTone } else { Evidence::NoTone };
-                    self.caller_back(now, evidence);
-                }
+                (Timer::NoToneHeard, State::ProvingCaller) => self.no_tone_heard(now),
                 (Timer::Settled, State::AnsweringRecall) => self.prove_caller(now),
                 (Timer::NoRecallRing, State::Watching) => {
                     self.state = State::CheckingIdle;

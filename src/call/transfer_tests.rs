@@ -437,3 +437,15 @@ fn dial_tone_on_every_way_back_is_told_as_a_lost_party() {
     let run = run(&["5550101"], true, manners(), exchange);
     assert_eq!(run.result, Transferred::PartyLost);
 }
+
+#[test]
+fn an_announcement_that_goes_on_after_the_flash_back_is_not_the_caller() {
+    let sit = || vec![(2_000, tone(ToneKind::Sit))];
+    let goes_on = vec![(300, speech()), (6_000, tone(ToneKind::Sit))];
+    let exchange =
+        Exchange { flash: [recall(), goes_on, caller_speaks()].into(), dial: [sit()].into(), ..Default::default() };
+    let run = run(&["5550104"], true, manners(), exchange);
+    let back: Vec<_> = run.steps.iter().filter(|s| s.step == "back").filter_map(|s| s.result.as_deref()).collect();
+    assert_eq!(back, ["again", "caller is back"]);
+    assert_eq!(run.actions.iter().filter(|a| matches!(a, Action::Flash(_))).count(), 3);
+}

@@ -30,7 +30,8 @@ pub fn ask(places: &Places, line: &str, ask: &Ask, within: Duration) -> Result<A
     runtime(line)?.block_on(async {
         // what is asked may take minutes; whether anybody is there is known at once
         let present = async {
-            let look = Request::get("/v1/call").header("host", "tipring").body(Full::default());
+            // what the socket answers by itself, and the line is not asked for
+            let look = Request::get("/v1/openapi.json").header("host", "tipring").body(Full::default());
             let look = look.map_err(|e| cannot_ask(line, &e.to_string()))?;
             send(places, line, look).await.map(|_| ())
         };

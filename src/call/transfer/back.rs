@@ -9,6 +9,9 @@ use std::time::Duration;
 
 /// Somebody who was left alone on hold says something within this time, or never.
 const SPEAKS: Duration = Duration::from_secs(12);
+/// In which an announcement that is being given has come to the tones before its next round: those are a second, the words
+/// mostly below eight, the pause one or two.
+const ANNOUNCED_AGAIN: Duration = Duration::from_secs(12);
 /// In which an announcement in place of the recall tone has begun.
 const ANNOUNCED: Duration = Duration::from_millis(6500);
 /// So often the same tone answers the way back before a doubtful completion counts as done.
@@ -39,6 +42,8 @@ impl Transfer {
         // after ringback a silence may be its pause, not the caller's
         let listen = if self.silent_hold || self.in_doubt || self.code(Why::Back).is_some() {
             SPEAKS
+        } else if self.may_be_announced() {
+            ANNOUNCED_AGAIN
         } else if self.last_heard == Some(ToneKind::Ringback) {
             self.manners.ringback_gap + Duration::from_millis(2500)
         } else {
@@ -51,6 +56,8 @@ impl Transfer {
         match event {
             // so soon after a flash it may be the exchange that speaks
             Event::Heard(Heard::Speech { .. }) if self.silent_hold && now.since(self.flashed_at) < ANNOUNCED => {}
+            // an announcement goes on when the flash was not taken: then its tones come again
+            Event::Heard(Heard::Speech { .. }) if self.may_be_announced() => self.speech = true,
             Event::Heard(Heard::Speech { .. }) => self.caller_back(now, Evidence::Speech),
             Event::ForwardDisconnect { .. } => self.caller_gone(now),
             Event::Heard(Heard::OtherTone { hz, .. }) if self.silent_hold && *hz > NO_PROGRESS_TONE_HZ => {
@@ -91,6 +98,21 @@ impl Transfer {
             }
             _ => {}
         }
+    }
+
+    /// Whom we left said so with an announcement, which has a voice as well.
+    fn may_be_announced(&self) -> bool {
+        matches!(self.last_heard, Some(ToneKind::Sit | ToneKind::NumberUnobtainable))
+    }
+
+    /// The time for a tone is over, and there was none.
+    pub(super) fn no_tone_heard(&mut self, now: Time) {
+        let evidence = match (self.speech, self.strange_tone) {
+            (true, _) => Evidence::Speech,
+            (false, true) => Evidence::OtherTone,
+            (false, false) => Evidence::NoTone,
+        };
+        self.caller_back(now, evidence);
     }
 
     /// A flash with each width in turn has brought no voice back.
