@@ -84,6 +84,8 @@ pub enum NumberError {
     PlusInside,
     #[error("`+` needs the line's international prefix, which is not known here")]
     NoInternationalPrefix,
+    #[error("a country code alone is no number")]
+    CountryAlone,
 }
 
 /// What is dialled for a `+` on one line: it is not dialled itself.
@@ -101,7 +103,8 @@ impl Plus<'_> {
         let home = self.home.and_then(|(code, prefix)| Some((steps.strip_prefix(&digits(code)[..])?, prefix)));
         let (rest, prefix) = match home {
             Some((rest, prefix)) if !rest.is_empty() => (rest, prefix),
-            _ => (steps, self.international_prefix.ok_or(NumberError::NoInternationalPrefix)?),
+            Some(_) => return Err(NumberError::CountryAlone),
+            None => (steps, self.international_prefix.ok_or(NumberError::NoInternationalPrefix)?),
         };
         let mut all = digits(prefix);
         all.extend_from_slice(rest);
@@ -140,6 +143,10 @@ impl DialString {
         if text.trim().trim_start_matches('+').trim().is_empty() {
             return Err(NumberError::Empty);
         }
+        // +44 (0)20: the digit in brackets is the one that is dialled at home only, and the home's prefix brings it
+        let bracketed =
+            if text.trim_start().starts_with('+') { text.replacen("(0)", "   ", 1) } else { text.to_string() };
+        let text = bracketed.as_str();
         let (mut steps, mut is_international) = (Vec::new(), false);
         for (i, c) in text.trim().chars().enumerate() {
             match c {
@@ -269,7 +276,10 @@ mod tests {
         assert_eq!(dialled("+44 20 7946 0000", gb), "02079460000");
         assert_eq!(dialled("+39 06 1234", it), "061234");
         assert_eq!(dialled("+390", it), "0");
-        assert_eq!(dialled("+39", it), "0039", "a country code alone is no number at home");
+        assert_eq!(DialString::parse("+39", it), Err(NumberError::CountryAlone));
+        assert_eq!(dialled("+44 (0)20 7946 0000", gb), "02079460000");
+        assert_eq!(dialled("+44 (0)20 7946 0000", us), "011442079460000");
+        assert_eq!(dialled("(0)20 7946 0000", gb), "02079460000");
         assert_eq!(DialString::parse("+46 8 123", ABROAD).unwrap().reveal(), "00468123");
         assert_eq!(DialString::parse("+46", Plus::default()), Err(NumberError::NoInternationalPrefix));
         assert_eq!(DialString::parse("0+46", ABROAD), Err(NumberError::PlusInside));

@@ -240,6 +240,10 @@ pub struct Transfer {
     width: usize,
     width_taken: Option<usize>,
     back_attempts: u32,
+    /// A flash was not hidden by another telephone: the exchange may have taken it.
+    flash_went_out: bool,
+    /// The way back by a digit is gone once more where it is followed by silence.
+    asked_again: bool,
     /// Flashes of a known width that brought no recall tone, one after the other.
     unanswered: u32,
     /// A steady sound that no exchange makes: somebody is there.
@@ -298,6 +302,8 @@ impl Transfer {
             width: 0,
             width_taken: None,
             back_attempts: 0,
+            flash_went_out: false,
+            asked_again: false,
             unanswered: 0,
             strange_tone: false,
             last_heard: None,
@@ -368,7 +374,16 @@ impl Transfer {
                 if matches!(self.state, State::Briefing) {
                     self.out.act(Action::StopPlaying);
                 }
-                self.go_back(now);
+                // so soon after a flash another one would be lost, or taken for a hang-up
+                match now.since(self.flashed_at) < SETTLE_BETWEEN_FLASHES {
+                    true => {
+                        self.progress = None;
+                        self.back_attempts = 0;
+                        self.settle(now, Why::Back);
+                        self.timers.set(Timer::Settled, self.flashed_at + SETTLE_BETWEEN_FLASHES);
+                    }
+                    false => self.go_back(now),
+                }
                 true
             }
         }

@@ -391,8 +391,12 @@ fn a_call_that_is_to_end_takes_the_caller_off_hold_first() {
     machine.handle(Time::ms(2_700), &Event::FlashDone);
     machine.handle(Time::ms(3_000), &tone(ToneKind::RecallDial));
     assert!(machine.abort(Time::ms(3_100)));
-    machine.handle(Time::ms(3_800), &Event::FlashDone);
-    machine.handle(Time::ms(4_500), &speech());
+    // not so soon after the first one that it would be lost, or taken for a hang-up
+    machine.handle_timeout(Time::ms(4_700));
+    assert_eq!(machine.poll_timeout(), Some(Time::ms(4_800)));
+    machine.handle_timeout(Time::ms(4_800));
+    machine.handle(Time::ms(5_500), &Event::FlashDone);
+    machine.handle(Time::ms(6_200), &speech());
     let mut flashes = 0;
     let result = loop {
         match machine.poll_output() {
@@ -448,4 +452,32 @@ fn an_announcement_that_goes_on_after_the_flash_back_is_not_the_caller() {
     let back: Vec<_> = run.steps.iter().filter(|s| s.step == "back").filter_map(|s| s.result.as_deref()).collect();
     assert_eq!(back, ["again", "caller is back"]);
     assert_eq!(run.actions.iter().filter(|a| matches!(a, Action::Flash(_))).count(), 3);
+}
+
+#[test]
+fn a_flash_hidden_by_another_telephone_after_one_that_was_not_claims_no_caller() {
+    let targets = vec![Target { name: None, number: "5550100".parse().unwrap() }];
+    let mut machine = Transfer::new(Time::ZERO, TransferPlan::to(targets, true, Duration::from_secs(20)), manners());
+    let hidden = Event::LoopHeld { millivolts: 7_000 };
+    let mut now = Time::ZERO;
+    let mut flashes = 0;
+    let result = loop {
+        match machine.poll_output() {
+            Some(Output::Do(Action::Flash(_))) => {
+                flashes += 1;
+                now = now + Duration::from_millis(700);
+                if flashes > 1 {
+                    machine.handle(now, &hidden);
+                }
+                machine.handle(now, &Event::FlashDone);
+            }
+            Some(Output::Done(result)) => break result,
+            Some(_) => {}
+            None => {
+                now = machine.poll_timeout().expect("it goes on");
+                machine.handle_timeout(now);
+            }
+        }
+    };
+    assert!(!matches!(result, Transferred::FlashUnanswered), "the first flash may have put him on hold: {result:?}");
 }

@@ -61,7 +61,8 @@ pub fn run(global: &Global, config: Config, named: Named, wish: Wish) -> Result<
     let (mut port, lock) = named.open(global, wish.command)?;
     faces_an_exchange(&*port, &named, wish.command)?;
     if matches!(wish.plan.begin, Begin::Dial(_)) {
-        free_of_other_telephones(&mut *port, &named.name, global.wait)?;
+        let wait = global.wait.map(|w| global.timeout.map_or(w, |t| w.min(t)));
+        free_of_other_telephones(&mut *port, &named.name, wait)?;
     }
     let line = Line::new(port.kind(), port.capabilities(), named.country.clone(), port.now());
     let (events, _) = tokio::sync::broadcast::channel(1024);

@@ -8,6 +8,7 @@ use crate::control::lock::{LineLock, TakeError};
 use crate::control::place::Places;
 use crate::driver::{self, Port, Selector};
 use crate::error::{Error, Exit, printable};
+use crate::event::Signal;
 use crate::facts::{Country, Facts};
 use crate::line::voltage::is_in_use;
 use std::sync::Arc;
@@ -132,9 +133,14 @@ pub fn free_of_other_telephones(port: &mut dyn Port, name: &str, wait: Option<Du
         }
         in_use += u32::from(lifted);
         if lifted && in_use >= MEASUREMENTS {
-            free_from = now + HANG_UP;
-            if now < deadline && !super::hold_line::is_interrupted() {
-                wait_unheard(port, now + BETWEEN_MEASUREMENTS, name)?;
+            free_from = free_from.max(now + HANG_UP);
+            if super::hold_line::is_interrupted() {
+                return Err(interrupted(name));
+            }
+            if now < deadline {
+                if wait_unheard(port, now + BETWEEN_MEASUREMENTS, name)? {
+                    free_from = now + RINGS_ON;
+                }
                 continue;
             }
             let (exit, next) = match wait {
@@ -145,25 +151,48 @@ pub fn free_of_other_telephones(port: &mut dyn Port, name: &str, wait: Option<Du
             let why = format!("another telephone on the line is lifted: {volts:.1} V are left of about 48 V");
             return Err(Error::new(exit, format!("{name} is in use"), why, next));
         }
-        wait_unheard(port, now + BETWEEN_MEASUREMENTS, name)?;
+        if wait_unheard(port, now + BETWEEN_MEASUREMENTS, name)? {
+            // somebody calls: who lifts now is in his call
+            free_from = now + RINGS_ON;
+            if now >= deadline || super::hold_line::is_interrupted() {
+                let why = "somebody calls on it";
+                return Err(Error::new(
+                    Exit::InUse,
+                    format!("{name} is in use"),
+                    why,
+                    "take the call with `tipring answer`",
+                ));
+            }
+        }
     }
     Ok(())
 }
 
-/// Let time pass without listening.
-fn wait_unheard(port: &mut dyn Port, until: crate::clock::Time, name: &str) -> Result<(), Error> {
+fn interrupted(name: &str) -> Error {
+    let why = "a signal came while it was waited for";
+    Error::new(Exit::Interrupted, format!("{name} was not used"), why, "nothing was done; ask again")
+}
+
+/// Let time pass without listening. Did it ring?
+fn wait_unheard(port: &mut dyn Port, until: crate::clock::Time, name: &str) -> Result<bool, Error> {
+    let mut rang = false;
     while port.now() < until {
         port.wait(until).map_err(|e| e.explain(name))?;
         let mut unheard = crate::dsp::Frame::default();
         while port.read(&mut unheard).is_ok_and(|there| there) {}
-        while port.next_signal().is_ok_and(|signal| signal.is_some()) {}
+        while let Some((_, signal)) = port.next_signal().map_err(|e| e.explain(name))? {
+            rang |= matches!(signal, Signal::RingBegin | Signal::RingEnd);
+        }
     }
-    Ok(())
+    Ok(rang)
 }
 
-/// Ringing current swings through these voltages as well, twenty times a second and never at the same place thrice.
-const MEASUREMENTS: u32 = 3;
-const BETWEEN_MEASUREMENTS: Duration = Duration::from_millis(40);
+/// Ringing current swings through these voltages as well, 16 to 50 times a second: this many measurements so far apart do
+/// not all meet it there.
+const MEASUREMENTS: u32 = 5;
+const BETWEEN_MEASUREMENTS: Duration = Duration::from_millis(37);
+/// Longer than the pause between two rings.
+const RINGS_ON: Duration = Duration::from_secs(7);
 /// A loop that closes again sooner was never hung up for the exchange: ours would go on with the other's call.
 const HANG_UP: Duration = Duration::from_secs(2);
 
@@ -255,6 +284,7 @@ fn take_lock(name: &str, command: &str, wait: Option<Duration>, shown: &str) -> 
         None => LineLock::take(&places, name, &command).map_err(|e| e.explain(shown)),
         Some(wait) => LineLock::take_wait(&places, name, &command, wait, |_| !super::hold_line::is_interrupted())
             .map_err(|e| match e {
+                TakeError::Held(_) if super::hold_line::is_interrupted() => interrupted(shown),
                 TakeError::Held(held) => held.still_busy(shown, wait),
                 TakeError::Failed(e) => e,
             }),

@@ -33,7 +33,7 @@ pub fn error(e: &clap::Error, arguments: impl Iterator<Item = OsString>) -> Erro
 /// The words before the first argument or option.
 fn command_of(usage: &str) -> String {
     let words = usage.split_whitespace();
-    words.take_while(|w| w.chars().all(|c| c.is_ascii_lowercase() || c == '-')).collect::<Vec<_>>().join(" ")
+    words.take_while(|w| w.chars().all(|c| c.is_ascii_lowercase())).collect::<Vec<_>>().join(" ")
 }
 
 fn joined(paragraph: &str) -> String {

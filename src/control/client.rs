@@ -216,12 +216,22 @@ fn no_answer(line: &str, within: Duration) -> Error {
 }
 
 fn silent(places: &Places, line: &str, within: Duration) -> Error {
-    let pid =
-        holder(places, line).map_or("PID".to_string(), |held| held.pid.map_or("PID".into(), |pid| pid.to_string()));
-    let why = format!("it has said nothing for {} s: stopped, or on a machine that stands still", within.as_secs_f32());
-    let next = format!(
-        "let it go on with `kill -CONT {pid}`, or end it with `kill -KILL {pid}`: the line is on-hook within a second"
-    );
+    let pid = holder(places, line).and_then(|held| held.pid);
+    // proc(5): the state follows the name, which is in brackets
+    let stat = pid.and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok());
+    let is_stopped =
+        stat.as_deref().and_then(|s| s.rsplit_once(") ")).is_some_and(|(_, rest)| rest.starts_with(['T', 't']));
+    let seconds = within.as_secs_f32();
+    let (why, next) = match pid.filter(|_| is_stopped) {
+        Some(pid) => (
+            format!("process {pid} is stopped, and has said nothing for {seconds} s"),
+            format!("let it go on with `kill -CONT {pid}`; `kill -KILL {pid}` ends it, and its call"),
+        ),
+        None => (
+            format!("it has said nothing for {seconds} s: busy, or on a machine that stands still"),
+            "try again; `tipring lines` says which process it is".to_string(),
+        ),
+    };
     Error::new(Exit::StillBusy, format!("no answer from the owner of {line}"), why, next)
 }
 

@@ -212,7 +212,8 @@ impl Line {
             Signal::BatteryLost if self.hook == Hook::Flashing => self.lost_in_flash = true,
             Signal::BatteryLost => self.battery.lost(now),
             Signal::BatteryBack => {
-                let in_call = self.hook == Hook::OffHook && !std::mem::take(&mut self.lost_in_flash);
+                let in_flash = std::mem::take(&mut self.lost_in_flash);
+                let in_call = self.hook == Hook::OffHook && !in_flash;
                 match self.battery.back(now, in_call) {
                     Some(Battery::ForwardDisconnect { open }) => self.tell(Event::ForwardDisconnect { open }),
                     Some(Battery::Back) => self.tell(Event::LineBack),

@@ -32,6 +32,7 @@ impl Transfer {
         self.timers.stop_all();
         self.progress = None;
         self.back_attempts = 0;
+        self.asked_again = false;
         self.flash(now, Why::Back);
     }
 
@@ -107,6 +108,13 @@ impl Transfer {
 
     /// The time for a tone is over, and there was none.
     pub(super) fn no_tone_heard(&mut self, now: Time) {
+        let silent = !self.speech && !self.strange_tone && self.code(Why::Back).is_some();
+        if silent && !self.asked_again && !self.aborted {
+            // A digit that the register did not get leaves the same silence. Who is back goes on hold and comes back once more.
+            self.asked_again = true;
+            self.out.tell(Step::new(now, "back").heard("nobody speaks").result("again"));
+            return self.settle(now, Why::Back);
+        }
         let evidence = match (self.speech, self.strange_tone) {
             (true, _) => Evidence::Speech,
             (false, true) => Evidence::OtherTone,

@@ -37,10 +37,13 @@ impl Transfer {
         {
             return self.not_seen(now, why, held);
         }
+        self.flash_went_out |= self.loop_held.is_none();
         match why {
             Why::Consult => self.timers.set(Timer::NoRecallTone, now + self.manners.recall_tone_wait),
             Why::Back if self.code(why).is_none() => self.prove_caller(now),
             Why::Join if self.code(why).is_none() => self.listen_for_joining(now),
+            // the second time the register has all the time that it may need
+            Why::Back if self.asked_again => self.timers.set(Timer::SendDigits, now + 2 * CODE_DELAY),
             Why::Back | Why::Complete | Why::Join => self.timers.set(Timer::SendDigits, now + CODE_DELAY),
         }
     }
@@ -118,7 +121,13 @@ impl Transfer {
     fn not_seen(&mut self, now: Time, why: Why, held: String) {
         self.back_attempts += 1;
         let ms = self.flash_width().as_millis() as u64;
-        let step = Step::new(now, "back").ms(ms).heard(held);
+        let name = match why {
+            Why::Consult => "flash",
+            Why::Back => "back",
+            Why::Complete => "complete",
+            Why::Join => "join",
+        };
+        let step = Step::new(now, name).ms(ms).heard(held);
         if self.back_attempts < BACK_ATTEMPTS {
             self.out.tell(step.result("not seen by the exchange, again"));
             self.settle(now, why);
@@ -131,8 +140,14 @@ impl Transfer {
     pub(super) fn no_recall_tone(&mut self, now: Time) {
         let ms = self.flash_width().as_millis() as u64;
         if let Some(held) = self.loop_held.take() {
-            // the exchange has seen no flash of any width, and cannot before that telephone is hung up
             self.out.tell(Step::new(now, "flash").ms(ms).heard(held).result("not seen by the exchange"));
+            if self.flash_went_out {
+                // one before may have put the caller on hold without a tone: he is not claimed to be here
+                self.silent_hold = true;
+                self.width = self.manners.flash_widths.len();
+                return self.prove_caller(now);
+            }
+            // the exchange has seen no flash of any width, and cannot before that telephone is hung up
             self.caller_here = true;
             return self.end(Transferred::FlashUnanswered);
         }

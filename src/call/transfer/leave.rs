@@ -12,6 +12,7 @@ impl Transfer {
         match self.manners.complete {
             Completion::Recall(_) => {
                 self.timers.stop_all();
+                self.back_attempts = 0;
                 self.flash(now, Why::Complete);
             }
             // leaving would drop them: all three stay together
