@@ -34,7 +34,7 @@ pub struct Dial {
 /// What is done while a call lasts.
 #[derive(Args, Debug, Default)]
 pub struct Talking {
-    /// Play this WAV file (8 kHz) when the call is up, then hang up
+    /// Play this WAV file (any rate) when the call is up, then hang up
     #[arg(long, value_name = "FILE")]
     pub play: Option<PathBuf>,
     /// Speak this text when the call is up, then hang up (with espeak-ng, or `speech` of the configuration)

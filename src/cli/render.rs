@@ -58,6 +58,9 @@ pub fn lines(line: &str, report: &CallReport) -> Vec<String> {
         // who was back with us is not any more: this is said when the call is over
         let over = if report.ending == Ending::TransferFailed { "; the call is over" } else { "" };
         lines.push(format!("{line}: {}{target}{proof}{over}", transfer.result));
+        if let Some(assumes) = &transfer.assumes {
+            lines.push(format!("assumed: {assumes}"));
+        }
     } else {
         lines.push(format!("{line}: {}", report.ending));
     }

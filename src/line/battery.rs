@@ -1,7 +1,7 @@
 //! Loop start: what a loss of battery means.
 //!
 //! ```text
-//!  battery ████████▁▁▁▁▁████████        250 to 1500 ms, in a call: forward disconnect (CPC), the far side is gone
+//!  battery ████████▁▁▁▁▁████████        90 to 1500 ms, in a call: forward disconnect (CPC), the far side is gone
 //!  battery ████████▁▁████████████       shorter: a dip, ignored (drivers debounce 64 ms themselves)
 //!  battery ████████▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁      longer, or on-hook: the line is dead, cut or unplugged
 //! ```
