@@ -199,12 +199,12 @@ pub fn run_until(sides: &mut [&mut Side], how_long: Duration, mut done: impl FnM
         }
         let mut fds: Vec<PollFd> = sides.iter().map(|s| PollFd::new(s.port.wake_fd(), PollFlags::POLLIN)).collect();
         poll(&mut fds, PollTimeout::try_from(left + ms(1)).unwrap_or(PollTimeout::MAX)).unwrap();
+        let woken: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(false)).collect();
         drop(fds);
-        for s in sides.iter_mut() {
-            // one that has something; its eventfd is emptied inside
-            s.port.wait(Time::ZERO).ok();
-            let now = s.port.now();
-            s.port.wait(now).ok();
+        for (s, _) in sides.iter_mut().zip(woken).filter(|(_, woken)| *woken) {
+            // empties its eventfd, which a wait that is over at once does not: it would wake us for ever
+            let soon = s.port.now() + ms(1);
+            s.port.wait(soon).ok();
         }
     }
 }

@@ -75,10 +75,11 @@ boot() {
     # -icount: guest time is counted in instructions and idle time is skipped, so that timing is exact
     # whatever this machine's load, and waiting costs nothing. Always TCG: a /dev/kvm that opens may
     # still be unable to run this kernel.
+    # Without AVX: what has to be emulated is slower the wider its registers are.
     "${HOSTED[@]}" timeout -k 5 "${TIPRING_LAB_TIMEOUT:-$(boot_limit "$@")}" nice qemu-system-x86_64 \
         -L "$HOST/usr/share/qemu" -L "$HOST/usr/share/seabios" -L /usr/share/qemu -L /usr/share/seabios \
         -machine q35 -accel tcg,thread=single -icount "shift=${TIPRING_LAB_SHIFT:-1},sleep=off" -rtc base=2024-01-01,clock=vm \
-        -cpu max -smp 1 -m "$memory" -nodefaults -no-user-config -display none -no-reboot -serial stdio \
+        -cpu max,-avx2,-avx,-fma -smp 1 -m "$memory" -nodefaults -no-user-config -display none -no-reboot -serial stdio \
         -device isa-debug-exit,iobase=0x501,iosize=1 \
         -kernel "$KERNEL/vmlinux" -initrd "$dir/initrd" \
         -append "console=ttyS0,115200 ${TIPRING_LAB_APPEND:-quiet} cryptomgr.notests panic=-1 mitigations=off nokaslr tsc=reliable" \
