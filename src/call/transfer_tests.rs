@@ -465,7 +465,7 @@ fn a_flash_hidden_by_another_telephone_after_one_that_was_not_claims_no_caller()
         match machine.poll_output() {
             Some(Output::Do(Action::Flash(_))) => {
                 flashes += 1;
-                now = now + Duration::from_millis(700);
+                now += Duration::from_millis(700);
                 if flashes > 1 {
                     machine.handle(now, &hidden);
                 }
