@@ -33,7 +33,7 @@ pub mod duration_default {
 /// line (exit 20) and stays for --stay, in which other commands can act on the call.
 #[derive(Args, Debug)]
 pub struct Answer {
-    /// Wait no longer than this for a call (exit 75)
+    /// Wait no longer than this for a call (exit 75); without it --wait goes for the call, too
     #[arg(long = "within", value_name = "DUR", value_parser = duration::parse)]
     pub within: Option<Duration>,
     /// Answer on this ring, instead of as soon as the caller ID is in
@@ -156,8 +156,9 @@ impl Answer {
         let talk = self.talk.plan(&config, None)?;
         let transfer = self.moving.plan(&config, &named)?;
         let after_rings = self.after.or(named.config.as_ref().and_then(|c| c.answer_after_rings));
+        let wait = self.within.or(global.wait);
         let plan = Plan {
-            begin: Begin::Answer(Answering { rule: AnswerRule { wait: self.within, after_rings } }),
+            begin: Begin::Answer(Answering { rule: AnswerRule { wait, after_rings } }),
             transfer,
             talk,
             stay: self.moving.stay(self.talk.detach),

@@ -194,3 +194,14 @@ fn what_becomes_of_an_untaken_caller_is_one_of_three() {
     assert_eq!(run.code, Some(2), "{}", run.all());
     assert!(run.stderr.contains("voicemail=NUM"), "{}", run.all());
 }
+
+#[test]
+fn a_call_is_waited_for_no_longer_than_was_said() {
+    let t = Tipring::start();
+    for wait in
+        [&["--wait", "5s", "answer"][..], &["answer", "--within", "5s"], &["--wait", "1h", "answer", "--within", "5s"]]
+    {
+        let run = t.run(&[&["--json", "--line", "sim/us?clock=virtual"], wait].concat()).exits(75);
+        assert!(run.json()["seconds"].as_f64().unwrap() < 10.0, "{}", run.all());
+    }
+}
