@@ -481,3 +481,16 @@ fn a_flash_hidden_by_another_telephone_after_one_that_was_not_claims_no_caller()
     };
     assert!(!matches!(result, Transferred::FlashUnanswered), "the first flash may have put him on hold: {result:?}");
 }
+
+#[test]
+fn a_way_back_that_only_silence_follows_is_gone_once_more() {
+    // the register got no digit the first time: the caller is still on hold
+    let exchange = Exchange {
+        flash: [recall(), vec![], vec![]].into(),
+        dial: [busy(), vec![], caller_speaks()].into(),
+        ..Default::default()
+    };
+    let run = run(&["5550101"], true, etsi(), exchange);
+    assert_eq!(dialled(&run), ["5550101", "1", "1"]);
+    assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech });
+}
