@@ -72,7 +72,7 @@ impl Talking {
             None => default,
         };
         let far_hang_up_is_the_end = hang_up_after.is_none() && play.is_none();
-        Ok(TalkPlan { hang_up_when_played: play.is_some(), play, hang_up_after, far_hang_up_is_the_end })
+        Ok(TalkPlan { hang_up_when_played: play.is_some(), play, hang_up_after, far_hang_up_is_the_end, three: false })
     }
 }
 
