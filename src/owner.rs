@@ -138,13 +138,7 @@ impl<'a> Owner<'a> {
         witness: &'a mut dyn Witness,
         interrupted: &'a AtomicBool,
     ) -> Owner<'a> {
-        if manners.complete == Completion::HangUp
-            && !manners.complete_is_known
-            && let Some(connects) = port.hang_up_connects()
-        {
-            manners.complete_is_known = true;
-            manners.complete = if connects { Completion::HangUp } else { Completion::Never };
-        }
+        manners.learn(port.hang_up_connects());
         let (warm, targets) = plan.transfer.as_ref().map_or((false, Vec::new()), describe_plan);
         let assumes = (manners.complete == Completion::HangUp && !manners.complete_is_known).then(|| {
             let country = &line.country().code;

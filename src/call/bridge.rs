@@ -64,6 +64,8 @@ enum Timer {
     /// The exchange has let go of the last call.
     Rested,
     NoKey,
+    /// The target has not hung up again: the call is his.
+    Stayed,
 }
 
 #[derive(Clone, Debug)]
@@ -77,6 +79,8 @@ pub struct Bridge {
     voicemail_tried: bool,
     briefed: u32,
     connected: bool,
+    /// It was told that the call is the target's.
+    told: bool,
     evidence: Evidence,
     /// Tells when the caller has gone.
     caller: Talk,
@@ -91,6 +95,8 @@ const REST: Duration = Duration::from_millis(2200);
 /// How long the target may think after the brief, and how often he hears it.
 const KEY_WAIT: Duration = Duration::from_secs(8);
 const BRIEFS: u32 = 2;
+/// A target who hung up within a second of answering is known to have done so by then.
+const STAYS: Duration = Duration::from_millis(3500);
 
 impl Bridge {
     /// `line` is the second line's name or port; `target` the first of the plan's targets that is still to be tried.
@@ -103,6 +109,7 @@ impl Bridge {
             voicemail_tried: false,
             briefed: 0,
             connected: false,
+            told: false,
             evidence: Evidence::NoTone,
             caller: Talk::new(now, TalkPlan::default()),
             origin: None,
@@ -176,6 +183,7 @@ impl Bridge {
                 Timer::Rested => self.call(now),
                 Timer::NoKey if self.briefed < BRIEFS => self.brief(now),
                 Timer::NoKey => self.briefed_says(now, "no key", "not accepted"),
+                Timer::Stayed => self.tell_bridged(),
             }
         }
         self.caller.handle_timeout(now);
@@ -287,12 +295,14 @@ impl Bridge {
         self.connect(true);
         let step = Step::new(now, "bridge").target(self.shown_target());
         self.tell(step.heard(self.evidence.name()).result("connected here"));
-        let (target, evidence) = (self.target, self.evidence);
-        self.out.push_back(BridgeOutput::Done(Transferred::Bridged {
-            target,
-            evidence,
-            voicemail: self.voicemail_tried,
-        }));
+        self.timers.set(Timer::Stayed, now + STAYS);
+    }
+
+    fn tell_bridged(&mut self) {
+        if !std::mem::replace(&mut self.told, true) {
+            let (target, evidence, voicemail) = (self.target, self.evidence, self.voicemail_tried);
+            self.out.push_back(BridgeOutput::Done(Transferred::Bridged { target, evidence, voicemail }));
+        }
     }
 
     fn next_target(&mut self, now: Time, why: Ending) {
@@ -328,6 +338,7 @@ impl Bridge {
                 Output::Step(step) => self.tell(step),
                 Output::Done(_) if self.state == State::Over => {}
                 Output::Done(ending) if self.is_connected() => {
+                    self.tell_bridged();
                     self.leave(if ending == Ending::FarHangUp { Left::Caller } else { Left::CallersLine(ending) });
                 }
                 Output::Done(Ending::FarHangUp) => self.end(Transferred::CallerGone),
@@ -342,6 +353,12 @@ impl Bridge {
                 Output::Do(_) => {}
                 Output::Step(step) => self.tell(Step { step: "second-line".into(), ..step }),
                 Output::Done(_) if self.state == State::Over => {}
+                Output::Done(ending) if !self.told => {
+                    let why = if ending == Ending::FarHangUp { "target hung up at once" } else { ending.name() };
+                    self.tell(Step::new(now, "bridge").target(self.shown_target()).result(why));
+                    self.far = None;
+                    return self.next_target(now, ending);
+                }
                 Output::Done(Ending::FarHangUp) => self.leave(Left::Target),
                 Output::Done(_) => {
                     self.tell(Step::new(now, "bridge").result("the second line is gone, and the caller is with us"));
@@ -421,6 +438,21 @@ mod tests {
     }
 
     #[test]
+    fn a_target_who_hangs_up_as_soon_as_he_has_answered_has_not_taken_the_call() {
+        let gone = Event::ForwardDisconnect { open: Duration::from_millis(500) };
+        let mut b = connected();
+        b.handle_target(Time::ms(8_000), &gone);
+        let said = all(&mut b);
+        let back = Transferred::CallerBack { evidence: Evidence::NeverLeft };
+        assert_eq!(said.last(), Some(&BridgeOutput::Done(back)), "{said:?}");
+        assert!(said.contains(&BridgeOutput::Connect(false)), "{said:?}");
+
+        let mut b = connected();
+        b.handle_timeout(Time::ms(9_500));
+        assert!(matches!(all(&mut b)[..], [BridgeOutput::Done(Transferred::Bridged { .. })]));
+    }
+
+    #[test]
     fn a_second_line_that_cannot_be_had_leaves_the_caller_alone() {
         let mut b = bridge(&["5550100"]);
         assert_eq!(b.poll_output(), Some(BridgeOutput::Open("other".into())));
@@ -433,6 +465,7 @@ mod tests {
     #[test]
     fn a_second_line_that_dies_leaves_the_caller_with_us() {
         let mut b = connected();
+        b.handle_timeout(Time::secs(10));
         b.handle_target(Time::secs(60), &Event::DeviceRemoved);
         let said = all(&mut b);
         assert!(said.contains(&BridgeOutput::Connect(false)), "{said:?}");
@@ -443,9 +476,11 @@ mod tests {
     fn whoever_leaves_first_is_told() {
         let gone = Event::ForwardDisconnect { open: Duration::from_millis(800) };
         let mut b = connected();
+        b.handle_timeout(Time::secs(10));
         b.handle_caller(Time::secs(60), &gone);
         assert_eq!(all(&mut b).last(), Some(&BridgeOutput::Left(Left::Caller)));
         let mut b = connected();
+        b.handle_timeout(Time::secs(10));
         b.handle_target(Time::secs(60), &gone);
         assert_eq!(all(&mut b).last(), Some(&BridgeOutput::Left(Left::Target)));
     }

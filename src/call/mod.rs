@@ -127,6 +127,15 @@ pub enum Completion {
 }
 
 impl Manners {
+    /// What the port itself knows of its exchange; the user's word stands over it.
+    pub fn learn(&mut self, hang_up_connects: Option<bool>) {
+        if let (Completion::HangUp, false, Some(connects)) = (&self.complete, self.complete_is_known, hang_up_connects)
+        {
+            self.complete_is_known = true;
+            self.complete = if connects { Completion::HangUp } else { Completion::Never };
+        }
+    }
+
     /// What the country's facts say of its exchanges.
     pub fn of(country: &Country) -> Manners {
         let window = country.recall.first();

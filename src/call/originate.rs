@@ -95,7 +95,8 @@ impl Originate {
                 self.fail(Ending::Glare);
             }
             (State::Dialling, Event::DialDone) => {
-                self.progress = Some(Progress::new(now, self.no_answer_after, self.manners.slowest_refusal));
+                let Manners { slowest_refusal, ringback_gap, .. } = self.manners;
+                self.progress = Some(Progress::new(now, self.no_answer_after, slowest_refusal, ringback_gap));
                 self.state = State::InProgress;
             }
             (State::InProgress, event) => {

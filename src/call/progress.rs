@@ -53,7 +53,12 @@ struct Limits {
     nothing_heard_after: Duration,
     /// In which the slowest refusal would have been recognised.
     after_ringback: Duration,
+    /// In which the next burst of ringback would have been, counted from the end of the last one.
+    next_burst: Duration,
 }
+
+/// The longest burst of ringback in use, and what it takes to know it for one.
+const BURST_RECOGNISED: Duration = Duration::from_millis(3000);
 
 /// The first burst of a reorder tone that cuts into ringback is no whole burst of anything (United Kingdom: 400 Hz).
 const OTHER_TONE_PERSISTS: Duration = Duration::from_millis(1500);
@@ -70,12 +75,14 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// `slowest_refusal`: how long the slowest of the country's busy and reorder tones takes to be recognised.
-    pub fn new(now: Time, no_answer_after: Duration, slowest_refusal: Duration) -> Progress {
+    /// `slowest_refusal`: how long the slowest of the country's busy and reorder tones takes to be recognised;
+    /// `ringback_gap`: the longest silence in its ringback.
+    pub fn new(now: Time, no_answer_after: Duration, slowest_refusal: Duration, ringback_gap: Duration) -> Progress {
         let limits = Limits {
             no_answer_after,
             nothing_heard_after: Duration::from_secs(20).max(no_answer_after.min(Duration::from_secs(30))),
             after_ringback: slowest_refusal,
+            next_burst: ringback_gap + BURST_RECOGNISED,
         };
         let mut timers = Timers::new();
         timers.set(Timer::NothingHeard, now + limits.nothing_heard_after);
@@ -149,8 +156,10 @@ impl Progress {
                 kind if kind.is_dial_tone() => self.failed(Ending::DigitsNotTaken, Some(kind)),
                 _ => {}
             },
-            Heard::ToneEnded { tone, .. } if tone.is(ToneKind::Ringback) => {
-                self.timers.set(Timer::RingbackStopped, now + self.limits.after_ringback);
+            Heard::ToneEnded { tone, at } if tone.is(ToneKind::Ringback) => {
+                // noise in a pause ends the cadence for the ear: then the next burst is still to come
+                let next_burst = *at + self.limits.next_burst;
+                self.timers.set(Timer::RingbackStopped, next_burst.max(now + self.limits.after_ringback));
             }
             Heard::Speech { .. } => self.answered(now, Evidence::Speech),
             Heard::Fax { .. } => self.answered(now, Evidence::Fax),
@@ -196,7 +205,8 @@ mod tests {
     }
 
     fn run(events: &[(u64, Event)], until_ms: u64) -> Vec<Progressed> {
-        let mut p = Progress::new(Time::ZERO, Duration::from_secs(30), Duration::from_millis(2500));
+        let mut p =
+            Progress::new(Time::ZERO, Duration::from_secs(30), Duration::from_millis(2500), Duration::from_secs(4));
         let mut out = Vec::new();
         let mut pending = events.iter().peekable();
         for ms in (0..until_ms).step_by(20) {
@@ -238,6 +248,18 @@ mod tests {
             20_000,
         );
         assert!(matches!(said[1], Progressed::Answered(Answer { how: Evidence::RingbackStopped, .. })), "{said:?}");
+    }
+
+    #[test]
+    fn noise_in_a_pause_of_ringback_is_no_answer_as_long_as_the_next_burst_may_come() {
+        let ringback = Tone::from(ToneKind::Ringback);
+        let ended = Event::Heard(Heard::ToneEnded { tone: ringback, at: Time::ms(2_500) });
+        // bursts from 500 ms on, every six seconds; the second one is known when it is over
+        let said = run(
+            &[(2_000, tone(ToneKind::Ringback, 500)), (3_400, ended), (8_600, tone(ToneKind::Ringback, 6_500))],
+            20_000,
+        );
+        assert_eq!(said.len(), 1, "{said:?}");
     }
 
     #[test]

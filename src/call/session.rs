@@ -581,6 +581,10 @@ impl Call {
         self.timers.stop_all();
         // an interrupt is told as such; else the scripted part's ending is what the caller of this program asked about
         let ending = match self.verdict {
+            // two talked through our line, and it failed them
+            Some(Ending::Joined | Ending::Bridged) if matches!(ending, Ending::LineLost | Ending::DeviceRemoved) => {
+                Ending::PartyLost
+            }
             Some(verdict) if !matches!(ending, Ending::Interrupted | Ending::TimedOut) => verdict,
             _ => ending,
         };

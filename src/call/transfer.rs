@@ -448,7 +448,8 @@ impl Transfer {
             }
             State::Listening(why) => self.listening(now, why, event),
             State::Dialling if *event == Event::DialDone => {
-                self.progress = Some(Progress::new(now, self.plan.no_answer_after, self.manners.slowest_refusal));
+                let Manners { slowest_refusal, ringback_gap, .. } = self.manners;
+                self.progress = Some(Progress::new(now, self.plan.no_answer_after, slowest_refusal, ringback_gap));
                 self.state = State::Consulting;
             }
             State::Consulting => {

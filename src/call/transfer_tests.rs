@@ -90,7 +90,6 @@ fn run_plan(plan: TransferPlan, manners: Manners, mut exchange: Exchange) -> Run
                         Action::OnHook => (&mut exchange.on_hook, None),
                         Action::Play(_) => (&mut exchange.play, Some((500, Event::PlayDone))),
                         Action::StopPlaying => continue,
-                        action => unreachable!("a transfer does not {action:?}"),
                     };
                     // an action after which the exchange is to say something else forgets what it was saying
                     coming.clear();

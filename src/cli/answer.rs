@@ -51,7 +51,7 @@ pub struct Moving {
     /// Move the call to the first of these that takes it: numbers or names from [contacts]
     #[arg(long, value_name = "TARGET,…", value_delimiter = ',')]
     pub transfer_to: Vec<String>,
-    /// Leave only when the target has answered, instead of as soon as it rings
+    /// Leave only when the target has answered, instead of as soon as the last one rings
     #[arg(long, requires = "transfer_to")]
     pub warm: bool,
     /// Call the targets on this line instead, and connect the two here

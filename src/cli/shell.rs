@@ -5,6 +5,7 @@ use super::open::Named;
 use crate::call::transfer::SecondLine;
 use crate::call::{Begin, Completion, Manners, Plan};
 use crate::control::Ask;
+use crate::driver::{self, Selector};
 use crate::error::{Error, Exit};
 use crate::output::Style;
 use clap::Args;
@@ -80,7 +81,7 @@ impl Man {
 
 /// What a call would do, step by step; nothing is touched.
 pub fn dry_run(global: &Global, named: &Named, plan: &Plan) -> Result<Exit, Error> {
-    let manners = named.manners();
+    let manners = known_manners(named);
     let mut steps = Vec::new();
     match &plan.begin {
         Begin::Dial(d) => {
@@ -98,8 +99,11 @@ pub fn dry_run(global: &Global, named: &Named, plan: &Plan) -> Result<Exit, Erro
         }
     }
     if let Some(transfer) = &plan.transfer {
-        for t in &transfer.targets {
-            transfer_steps(&manners, &t.number.reveal(), transfer.warm, transfer.second_line.as_ref(), &mut steps);
+        for (i, t) in transfer.targets.iter().enumerate() {
+            let last = i + 1 == transfer.targets.len() && transfer.voicemail.is_none();
+            let answered = transfer.warm || transfer.brief.is_some() || !last;
+            let (number, second) = (t.number.reveal(), transfer.second_line.as_ref());
+            transfer_steps(&manners, &number, (transfer.warm, answered), second, &mut steps);
         }
         steps.push(format!("nobody took it: stay {}", plan.stay.map_or("until told".into(), seconds)));
     }
@@ -109,7 +113,7 @@ pub fn dry_run(global: &Global, named: &Named, plan: &Plan) -> Result<Exit, Erro
 
 /// What a request to a call in progress would do.
 pub fn dry_ask(global: &Global, named: &Named, ask: &Ask) -> Result<Exit, Error> {
-    let manners = named.manners();
+    let manners = known_manners(named);
     let mut steps = Vec::new();
     match ask {
         Ask::Status => {}
@@ -132,17 +136,37 @@ pub fn dry_ask(global: &Global, named: &Named, ask: &Ask) -> Result<Exit, Error>
             let join = manners.join.as_deref().unwrap_or("R");
             steps.push(format!("{join}, and hear that no tone says otherwise"));
         }
-        Ask::Transfer { targets, warm, second_line, .. } => {
+        Ask::Transfer { targets, warm, second_line, brief, voicemail, .. } => {
             let second = super::open::second_line(&global.load_config()?, named, second_line.as_deref())?;
-            for t in targets {
-                transfer_steps(&manners, &t.number, *warm, second.as_ref(), &mut steps);
+            for (i, t) in targets.iter().enumerate() {
+                let last = i + 1 == targets.len() && voicemail.is_none();
+                let answered = *warm || brief.is_some() || !last;
+                transfer_steps(&manners, &t.number, (*warm, answered), second.as_ref(), &mut steps);
             }
         }
     }
     show(global, named, steps)
 }
 
-fn transfer_steps(manners: &Manners, number: &str, warm: bool, second: Option<&SecondLine>, steps: &mut Vec<String>) {
+/// With what the line itself knows of its exchange, where that can be had without touching anything.
+fn known_manners(named: &Named) -> Manners {
+    let mut manners = named.manners();
+    if let Selector::Sim { .. } = named.selector
+        && let Ok(port) = driver::open(&named.selector, named.facts, named.config.as_ref())
+    {
+        manners.learn(port.hang_up_connects());
+    }
+    manners
+}
+
+/// `answered`: the target has to answer before we leave, whether or not the transfer is `warm`.
+fn transfer_steps(
+    manners: &Manners,
+    number: &str,
+    (warm, answered): (bool, bool),
+    second: Option<&SecondLine>,
+    steps: &mut Vec<String>,
+) {
     let at_once = |s: &&SecondLine| s.always || manners.complete == Completion::Never;
     if let Some(second) = second.filter(at_once) {
         let meanwhile = if warm { "in silence" } else { "with the ringback" };
@@ -160,14 +184,16 @@ fn transfer_steps(manners: &Manners, number: &str, warm: bool, second: Option<&S
         steps.push(format!("if no flash brings one: dial {number} on {}, and connect the two here", second.name));
     }
     steps.push(format!("dial {number}"));
-    let until = if warm || !manners.while_ringing { "an answer" } else { "ringback" };
+    let until = if answered || !manners.while_ringing { "an answer" } else { "ringback" };
     let complete = match &manners.complete {
         Completion::Stay => "flash, and stay with both".into(),
         Completion::Recall(code) => format!("flash, dial {}, hang up", code.reveal()),
         _ => "hang up".into(),
     };
+    let known = manners.complete != Completion::HangUp || manners.complete_is_known;
+    let unsaid = if known { "" } else { " (whether it connects the two nobody has said: transfer.complete; exit 31)" };
     steps.push(format!(
-        "on {until}: {complete}; watch {} for recall ringing, then dial tone",
+        "on {until}: {complete}{unsaid}; watch {} for recall ringing, then dial tone",
         seconds(manners.recall_ring_watch)
     ));
     steps.push(format!("on anything else: {} back to the caller, and hear that he is there", manners.back));

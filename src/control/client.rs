@@ -12,7 +12,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use std::collections::VecDeque;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
@@ -153,7 +153,22 @@ async fn send(
     Ok((response.status(), response))
 }
 
+/// An owner takes the line before it listens, and lets go of it after: for a moment it is held, and nobody answers.
+const HANDED_OVER: Duration = Duration::from_secs(1);
+
 async fn connect(places: &Places, line: &str) -> Result<UnixStream, Error> {
+    let patience = Instant::now() + HANDED_OVER;
+    loop {
+        match connect_now(places, line).await {
+            Err(e) if e.exit == Exit::InUse && Instant::now() < patience => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+async fn connect_now(places: &Places, line: &str) -> Result<UnixStream, Error> {
     let name = format!("{}.sock", file_name(line));
     let mut failed = None;
     for dir in places.dirs() {

@@ -133,9 +133,11 @@ fn read(path: &Path) -> Option<Said> {
 fn parse(bytes: &[u8]) -> Said {
     // the pid, and what some write behind it (minicom: its name and its user)
     let text = String::from_utf8_lossy(bytes);
-    let ascii = text.split_whitespace().next().and_then(|word| word.parse::<i32>().ok());
-    let binary = || bytes.try_into().ok().map(i32::from_ne_bytes);
-    match ascii.or_else(binary).and_then(|pid| u32::try_from(pid).ok()) {
+    // a number of a process has a zero byte among its four (they end at 2^22), and may begin as digits do: 3127 is `7`, a
+    // form feed and two zeros
+    let binary = bytes.contains(&0).then(|| bytes.try_into().ok().map(i32::from_ne_bytes)).flatten();
+    let ascii = || text.split_whitespace().next().and_then(|word| word.parse::<i32>().ok());
+    match binary.or_else(ascii).and_then(|pid| u32::try_from(pid).ok()) {
         Some(pid) if pid > 0 => Said::Pid(pid),
         _ => Said::Nothing,
     }
@@ -244,6 +246,14 @@ mod tests {
             assert_eq!(super::holder(dir.path(), "ttyACM0"), Some(holder));
         }
         assert!(path.exists());
+    }
+
+    #[test]
+    fn a_binary_number_whose_bytes_look_like_digits_is_read_as_what_it_is() {
+        for pid in [3127i32, 0x20_31, 0x3931, 49, 0x0a_35_36] {
+            assert!(matches!(super::parse(&pid.to_ne_bytes()), super::Said::Pid(p) if p == pid as u32), "{pid}");
+        }
+        assert!(matches!(super::parse(b"123\n"), super::Said::Pid(123)));
     }
 
     #[test]

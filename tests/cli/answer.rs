@@ -188,6 +188,36 @@ fn where_our_hang_up_would_drop_both_we_stay_with_them_or_refuse() {
     }
 }
 
+/// The simulated line says what its exchange does, and nobody else has.
+#[test]
+fn on_a_line_that_says_itself_that_a_hang_up_drops_both_they_are_bridged_or_the_transfer_is_refused() {
+    let t = Tipring::start();
+    let line = "sim/us?scenario=three-way-dies&clock=virtual";
+    let args =
+        ["-v", "--timeout", "100s", "--line", line, "--json", "answer", "--transfer-to", "5550101,5550100", "--warm"];
+    let alone = t.run(&args).exits(32);
+    assert_eq!(alone.json()["outcome"], "transfer-refused", "{}", alone.all());
+    // connected here, the two would talk on for ever
+    let bridged = t.run(&[&args[..], &["--second-line", "sim/us?clock=virtual"]].concat()).exits(75);
+    assert_eq!(bridged.json()["transfer"]["result"], "bridged", "{}", bridged.all());
+    for run in [alone, bridged] {
+        assert!(!run.stderr.contains("is lost"), "{}", run.all());
+    }
+    let plan = t.run(&["--dry-run", "--line", line, "answer", "--transfer-to", "5550100"]).exits(0);
+    assert!(plan.stdout.contains("refuse"), "{}", plan.all());
+}
+
+#[test]
+fn cold_who_refuses_is_not_left_with_the_caller_while_there_is_somebody_else() {
+    let (code, json) = answer("us", "5550103,5550115", false);
+    assert_eq!(code, 0, "{json:#}");
+    assert_eq!(json["transfer"]["target"], "5550115");
+    assert!(
+        json["transfer"]["proof"].as_array().unwrap().iter().any(|p| p == "still ringing when we left"),
+        "{json:#}"
+    );
+}
+
 #[test]
 fn what_becomes_of_an_untaken_caller_is_one_of_three() {
     let run = Tipring::start().run(&["--line", "sim/us", "answer", "--transfer-to", "1", "--on-fail", "apologise"]);

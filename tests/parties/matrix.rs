@@ -9,6 +9,9 @@ use tipring::record::Actor;
 /// One fault: what a person reads, the targets, and what it makes of the case.
 type Row = (&'static str, &'static [&'static str], fn(&mut Case));
 
+/// What a table is called, its rows, and what all of them have in common.
+type Table = (&'static str, &'static [Row], fn(&mut Case));
+
 /// What the target does, and what the exchange does wrong.
 const FAULTS: &[Row] = &[
     ("nothing is wrong", &["5550100"], |_| {}),
@@ -177,7 +180,7 @@ fn table() -> String {
         let _ = writeln!(text, "| {first} | {} |\n|---|---|---|---|", names.join(" | "));
     };
     let warm: fn(&mut Case) = |_| {};
-    let tables: [(&str, &[Row], fn(&mut Case)); 4] = [
+    let tables: [Table; 4] = [
         ("warm", FAULTS, warm),
         ("cold", COLD, |c| c.warm = false),
         ("with a brief", BRIEFED, |c| c.brief = true),

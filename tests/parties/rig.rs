@@ -107,6 +107,8 @@ pub struct Outcome {
     pub exit: Exit,
     pub name: &'static str,
     pub trace: Vec<Record>,
+    /// No fault was asked for.
+    nothing_wrong: bool,
 }
 
 struct Books {
@@ -247,7 +249,7 @@ pub fn run(case: &Case) -> Outcome {
         Ok(report) => report.unwrap_or_else(|e| panic!("{case:?}: {e}")),
         Err(killed) if killed.is::<Killed>() => {
             books.trace.extend(kept.closed());
-            return Outcome { exit: Exit::Failed, name: "killed", trace: books.trace };
+            return Outcome { exit: Exit::Failed, name: "killed", trace: books.trace, nothing_wrong: true };
         }
         Err(bug) => std::panic::resume_unwind(bug),
     };
@@ -258,7 +260,7 @@ pub fn run(case: &Case) -> Outcome {
         "timed-out" if together("-> connected here") => (Exit::Done, "bridged"),
         name => (report.ending.exit(), name),
     };
-    Outcome { exit, name, trace: books.trace }
+    Outcome { exit, name, trace: books.trace, nothing_wrong: case.faults.is_empty() }
 }
 
 /// The line beside the caller's.
@@ -308,10 +310,21 @@ impl Outcome {
     /// leave with the caller is between the two: he was left ringing (cold) and then refused, or he hung up in the moment
     /// in which we left, before his exchange told anybody.
     pub fn lost_by_us(&self) -> Vec<&str> {
-        let hung_up_while_we_left = self.target_hung_up_as_we_left();
+        if self.target_refused_as_we_left() || self.target_hung_up_as_we_left() {
+            return Vec::new();
+        }
         let mut lost = self.lost();
-        lost.retain(|what| !what.ends_with("handed on, and not taken back") && !hung_up_while_we_left);
+        lost.retain(|what| !what.ends_with("handed on, and not taken back"));
         lost
+    }
+
+    /// He was left ringing, and the exchange takes a second to know a hang-up from a flash.
+    fn target_refused_as_we_left(&self) -> bool {
+        let of_call =
+            |how: &str| self.trace.iter().rfind(|r| r.who == Actor::Call && r.what.ends_with(how)).map(|r| r.at);
+        let hang_up = self.trace.iter().rfind(|r| r.who == Actor::Call && r.what.starts_with("hang-up")).map(|r| r.at);
+        let refused = self.trace.iter().rfind(|r| r.who == Actor::Peer && r.what.ends_with(" rejects")).map(|r| r.at);
+        hang_up.is_some() && of_call("-> alerting") == hang_up && refused > hang_up
     }
 
     /// Not before he had been there for a second and a half, nor so long before we hung up that his exchange has told us.
@@ -341,7 +354,10 @@ impl Outcome {
             Exit::NoFlashAnswer if !with_us => "the call is where it was, and the exchange has the caller elsewhere",
             Exit::FarHangUp if !caller.contains("hangs up") => "the caller hung up, and the exchange still has him",
             Exit::PartyLost if !unreachable && caller.starts_with("talks with us") => "lost, and the caller is with us",
-            Exit::PartyLost if caller.contains("hangs up") => "lost, and the caller has hung up himself",
+            // where the exchange says nothing of it, or takes a flash for a hang-up, that he left by himself is not to be heard
+            Exit::PartyLost if self.nothing_wrong && caller.contains("hangs up") => {
+                "lost, and the caller has hung up himself"
+            }
             _ => return None,
         };
         Some(format!("{wrong}: exit {}, lost {lost:?}, caller {caller}", self.exit.code()))

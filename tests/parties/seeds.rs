@@ -62,7 +62,7 @@ pub fn case(seed: u64) -> Case {
             format!("{TAKEN} = [{}]\n", 1 + draw.below(3)),
             "no_forward_disconnect = true\n".to_string(),
             format!("digits_missed = [{}]\n", 1 + draw.below(7)),
-            format!("battery_lost_at_s = {:.1}\nbattery_lost_ms = {}\n", at_s(&mut draw), 70 + draw.below(400)),
+            format!("battery_lost_at_s = {:.1}\nbattery_lost_ms = {}\n", at_s(&mut draw), 70 + draw.below(180)),
             format!("unplugged_at_s = {:.1}\n", at_s(&mut draw)),
             format!("device_removed_at_s = {:.1}\n", at_s(&mut draw)),
             format!("parallel_lifted_at_s = {:.1}\nparallel_hung_up_after_s = 9.0\n", at_s(&mut draw)),

@@ -1,7 +1,7 @@
 //! The second call: what becomes of the digits, and what follows from it.
 
 use super::super::progress::{Progress, Progressed};
-use super::super::{Completion, Evidence, Manners, Step, Target, shown};
+use super::super::{Completion, Ending, Evidence, Manners, Step, Target, shown};
 use super::{CONFIRM, Goal, State, Timer, Transfer, Why};
 use crate::clock::Time;
 use crate::event::{Action, Event, Heard, ToneKind};
@@ -66,6 +66,8 @@ impl Transfer {
                 }
                 Progressed::Failed { ending, heard } => {
                     self.last_heard = heard;
+                    // somebody may have answered unheard, and without a word
+                    self.second_party = ending == Ending::NothingHeard;
                     self.out.tell(step.heard(heard.map_or("nothing", ToneKind::name)).result(ending.name()));
                     self.progress = None;
                     self.not_reached(now);

@@ -140,7 +140,9 @@ impl Exchange {
         }
         self.conference = true;
         for (one, other) in [(a, h), (h, a)] {
-            self.sets[one].condition = Condition::Talking(With::Both(self.sets[other].party.number.clone()));
+            let other = self.sets[other].party.number.clone();
+            self.told_of(now, one, &format!("talks with us and {other}"));
+            self.sets[one].condition = Condition::Talking(With::Both(other));
             self.sets[one].gives_up = Time::NEVER;
             self.sets[one].party.reconnect(now);
         }

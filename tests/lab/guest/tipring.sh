@@ -8,6 +8,9 @@ country = "us"
 busy = "5550101"
 silent = "5550102"
 answers = "5550100"
+[line.lab]
+port = "dahdi/5"
+transfer.complete = "hang-up"
 END
 export TIPRING_CONFIG="$PWD/us.toml"
 
@@ -36,18 +39,36 @@ on_hook_after() {
 # stays_on_hook LINE - check that it is on-hook now
 stays_on_hook() { check_eq "line $1 is left" "$(wire_is "$1" fxo)" onhook; }
 
-# transfer_in COUNTRY - a call on line 1 is moved warm past a busy target, with that country's exchange and facts; leaves answer.out
+# transfer_in COUNTRY - a call on line 1 is moved warm past a busy and a silent target, with that country's exchange and facts; leaves answer.out
 transfer_in() {
 	note "in $1"
-	sed -i "s/^country.*/country = \"$1\"/" us.toml
+	sed -i "s/^country.*/country = \"$1\"/; /^transfer.complete/d" us.toml
+	# where a recall code connects the two, the exchange says that it did
+	case $1 in us|ca|gb|jp|nz) echo 'transfer.complete = "hang-up"' >>us.toml;; esac
 	wire_clear
-	spawn answer tipring --line dahdi/5 --json answer --transfer-to busy,answers --warm
+	spawn answer tipring --line dahdi/5 --json answer --transfer-to busy,silent,answers --warm --target-no-answer-after 7s
 	sleep 1
 	own_exchange "$1" incoming 1
-	exit_of answer 120 0
+	exit_of answer 150 0
 	json_has answer.out '.transfer.target == "answers"'
 	json_has answer.out '[.steps[] | select(.step == "dial") | .heard] | contains(["busy"])'
+	json_has answer.out '[.steps[] | select(.result == "no-answer")] | length == 1'
+	json_has answer.out '[.steps[] | select(.result == "caller is back")] | length >= 2'
+	stays_on_hook 1
+	exchange_down
+	sleep 3
+}
+
+# lone_busy_in COUNTRY - the only target is busy: the caller is back, and the receiver was never put down
+lone_busy_in() {
+	note "in $1, a lone busy target"
+	sed -i "s/^country.*/country = \"$1\"/" us.toml
+	spawn answer tipring --line dahdi/5 --json answer --transfer-to busy --warm --stay 1s
+	sleep 1
+	own_exchange "$1" incoming 1
+	exit_of answer 90 20
 	json_has answer.out '[.steps[] | select(.result == "caller is back")] | length >= 1'
+	json_has answer.out '[.steps[] | select(.step == "hang-up")] | length == 0'
 	stays_on_hook 1
 	exchange_down
 	sleep 3

@@ -1,6 +1,7 @@
-# what: warm transfer past a busy target as in Europe: 100 ms flash and R1 (gb), 300 ms flash, R1 and R4 (de), own exchange
+# what: warm transfer past a busy and a silent target as in Europe: 100 ms flash and R1 (gb), 300 ms flash, R1 and R4 (de), own exchange
 # exchange: own
 # wiring: labline
+# timeout: 600
 # needs: tipring
 . /lab/tipring.sh
 # flashes_are COUNTRY FLASH-MS FLASHES
@@ -12,5 +13,5 @@ flashes_are() {
 	for _w in $_widths; do check_between "flash, ms" $_w $(($2 - 20)) $(($2 + 20)); done
 }
 # consult, back, consult; and in Germany the hang-up's place is taken by R4
-transfer_in gb; flashes_are gb 100 3
-transfer_in de; flashes_are de 300 4
+transfer_in gb; flashes_are gb 100 5
+transfer_in de; flashes_are de 300 6
