@@ -15,9 +15,14 @@ struct Owner {
 impl Owner {
     /// Starts `answer` and returns when the call is up.
     fn answering(t: &Tipring) -> Owner {
+        Owner::answering_with(t, &[])
+    }
+
+    fn answering_with(t: &Tipring, options: &[&str]) -> Owner {
         let mut child = t
             .command()
             .args(["-v", "--line", LINE, "answer"])
+            .args(options)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -204,6 +209,17 @@ fn a_caller_on_hold_is_retrieved() {
     assert_eq!(back["result"], "retrieved", "{back:#}");
     t.run(&["--line", LINE, "hangup"]).exits(0);
     owner.ends().exits(0);
+}
+
+#[test]
+fn talk_that_is_limited_stays_limited_after_a_hold() {
+    let t = Tipring::start();
+    let owner = Owner::answering_with(&t, &["--hangup-after", "60s"]);
+    t.run(&["--line", LINE, "hold"]).exits(0);
+    t.run(&["--line", LINE, "retrieve"]).exits(0);
+    owner.ends().exits(0);
+    let record = t.run(&["calls", "show", "last"]).exits(0);
+    assert!(record.stdout.contains("talk heard as long as was to be -> hung up"), "{}", record.all());
 }
 
 #[test]
