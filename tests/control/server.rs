@@ -470,6 +470,20 @@ fn without_an_owner_there_is_no_call_to_act_on() {
 }
 
 #[test]
+fn an_owner_that_has_just_taken_the_line_is_waited_for_a_moment() {
+    let dir = tempfile::tempdir().unwrap();
+    let places = Places::at(dir.path());
+    let lock = LineLock::take(&places, LINE, "tipring answer").unwrap();
+    let client = std::thread::spawn(move || client::ask(&places, LINE, &Ask::Status, SOON));
+    std::thread::sleep(Duration::from_millis(30));
+    let (asks, asked) = mpsc::channel::<Asked>();
+    let _server = Server::start(&lock, asks, broadcast::channel(1).0).unwrap();
+    let (_, answer) = asked.recv_timeout(SOON).expect("the client has not given up");
+    answer.send(status()).unwrap();
+    assert_eq!(client.join().unwrap(), Ok(status()));
+}
+
+#[test]
 fn what_cannot_be_done_is_refused_before_anybody_is_asked() {
     let places = Places::at("/nonexistent");
     let e = client::ask(&places, LINE, &Ask::Dtmf { digits: "ATH".into() }, SOON).unwrap_err();
