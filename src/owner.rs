@@ -134,16 +134,23 @@ impl<'a> Owner<'a> {
         port: Box<dyn Port>,
         line: Line,
         plan: Plan,
-        manners: crate::call::Manners,
+        mut manners: crate::call::Manners,
         witness: &'a mut dyn Witness,
         interrupted: &'a AtomicBool,
     ) -> Owner<'a> {
+        if manners.complete == Completion::HangUp
+            && !manners.complete_is_known
+            && let Some(connects) = port.hang_up_connects()
+        {
+            manners.complete_is_known = true;
+            manners.complete = if connects { Completion::HangUp } else { Completion::Never };
+        }
         let (warm, targets) = plan.transfer.as_ref().map_or((false, Vec::new()), describe_plan);
         let assumes = (manners.complete == Completion::HangUp && !manners.complete_is_known).then(|| {
             let country = &line.country().code;
             format!(
-                "that hanging up connects the two is known of exchanges in {country}, not of this line; transfer.complete \
-                 in tipring.toml says it of a line"
+                "that hanging up connects the two, as exchanges in {country} do; of this line nobody has said so. Let the \
+                 two talk once, and put transfer.complete = \"hang-up\" or \"stay\" under its [line.NAME] in tipring.toml"
             )
         });
         let call = Call::new(port.now(), plan, manners);
@@ -565,7 +572,8 @@ impl<'a> Owner<'a> {
     /// From our end of the line two parties who talk without us sound like two whom the exchange has dropped: where the
     /// user has not said what hanging up does on this line, the report says whose word it rests on.
     fn with_assumption(&self, result: &Transferred, mut report: TransferReport) -> TransferReport {
-        if matches!(result, Transferred::Completed { .. } | Transferred::Voicemail { .. }) {
+        use Transferred::{Completed, Unproven, Voicemail};
+        if matches!(result, Completed { .. } | Voicemail { .. } | Unproven { .. }) {
             report.assumes = self.assumes.clone();
         }
         report

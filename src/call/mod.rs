@@ -189,6 +189,9 @@ fn widths_in(window: &RecallWindow) -> Vec<Duration> {
     widths
 }
 
+/// Exchanges open the loop for 250 ms or more as a rule when the far side hangs up; a shorter loss may be a loose contact.
+const SURE_DISCONNECT: Duration = Duration::from_millis(250);
+
 /// The line itself ends the call: how, and what it said.
 fn line_gone(event: &Event) -> Option<(Ending, String)> {
     match event {

@@ -10,7 +10,7 @@
 //!     └──nothing────────────────────────────────────────────────────▶ nothing heard
 //! ```
 
-use super::{Ending, Evidence};
+use super::{Ending, Evidence, SURE_DISCONNECT};
 use crate::clock::{Time, Timers};
 use crate::event::{Event, Heard, ToneKind};
 use std::collections::VecDeque;
@@ -93,6 +93,8 @@ impl Progress {
         match event {
             Event::Heard(heard) => self.heard(now, heard),
             Event::Reversal => self.answered(now, Evidence::Reversal),
+            // a contact may be loose: if it was the far side, the exchange's tone tells
+            Event::ForwardDisconnect { open } if *open < SURE_DISCONNECT => {}
             Event::ForwardDisconnect { .. } => self.failed(Ending::FarHangUp, None),
             Event::LineLost | Event::Alarm(_) => self.failed(Ending::LineLost, None),
             Event::DeviceRemoved => self.failed(Ending::DeviceRemoved, None),

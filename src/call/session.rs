@@ -516,7 +516,7 @@ impl Call {
     /// The caller is with us, alone.
     fn talk_on(&mut self, now: Time, hang_up_after: Option<Duration>) {
         self.close_second();
-        let talk = TalkPlan { hang_up_after, far_hang_up_is_the_end: true, ..TalkPlan::default() };
+        let talk = TalkPlan { hang_up_after, far_hang_up_is_the_end: true, three: self.joined, ..TalkPlan::default() };
         self.machine = Machine::Talk(Box::new(Talk::new(now, talk)));
         self.limit_talk(now);
     }
@@ -571,9 +571,12 @@ impl Call {
             );
         self.result = Some(result.clone());
         let asked_by = self.transfer_asked_by.take();
-        let scripted = asked_by.is_none();
+        // the hold of a user's that a loss of battery ended was no script's
+        let by_itself = asked_by.is_none() && matches!(result, Transferred::Retrieved { .. });
+        let scripted = asked_by.is_none() && !by_itself;
         match asked_by {
             Some(id) => self.out.push_back(CallOutput::Reply(id, Reply::Transferred(result))),
+            None if by_itself => {}
             None => {
                 self.verdict = Some(ending);
                 self.out.push_back(CallOutput::ScriptDone(ending));

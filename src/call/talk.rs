@@ -1,6 +1,6 @@
 //! A call in progress: played to, recorded, held until the far side goes or we are told to hang up.
 
-use super::{Ending, Outbox, Output, Step};
+use super::{Ending, Outbox, Output, SURE_DISCONNECT, Step};
 use crate::clock::{Time, Timers};
 use crate::event::{Action, Event, Heard, ToneKind};
 use std::sync::Arc;
@@ -27,6 +27,8 @@ pub struct TalkPlan {
     pub hang_up_when_played: bool,
     /// The far side's hang-up is how this call is meant to end.
     pub far_hang_up_is_the_end: bool,
+    /// Two others talk with us, and our hang-up would end it for both: no loss of battery alone is reason enough.
+    pub three: bool,
 }
 
 /// The machine.
@@ -47,8 +49,6 @@ const TONE_PERSISTS: Duration = Duration::from_millis(1500);
 /// which is a voice's own pitch): in a call one burst proves nothing, a second one without a word between does.
 const SLOW_TONE_PERSISTS: Duration = Duration::from_millis(8000);
 
-/// Exchanges open the loop for 250 ms or more as a rule.
-const SURE_DISCONNECT: Duration = Duration::from_millis(250);
 /// In which somebody who is still there says something more.
 const SPEAKS_ON: Duration = Duration::from_secs(10);
 
@@ -76,7 +76,7 @@ impl Talk {
         }
         match event {
             // the low end of what exchanges use is also what a loose contact does: a voice after it says which it was
-            Event::ForwardDisconnect { open } if *open < SURE_DISCONNECT => {
+            Event::ForwardDisconnect { open } if self.plan.three || *open < SURE_DISCONNECT => {
                 self.timers.set(Timer::DisconnectSilent, now + SPEAKS_ON);
             }
             Event::ForwardDisconnect { open } => {

@@ -273,6 +273,24 @@ pub struct Transfer {
     doubtful: bool,
     /// Another telephone on the pair kept the loop closed during our flash: what the line said.
     loop_held: Option<String>,
+    /// A second party answered, and was not heard to go: a voice after the flash back may be his.
+    second_party: bool,
+    /// Back with the caller by a flash alone, which may have made a three-way call: the recall tone will tell that the
+    /// second party is out of it.
+    releasing: bool,
+    /// No flash brought it.
+    released_in_vain: bool,
+    /// The target was ringing when the transfer was completed.
+    not_answered_yet: bool,
+    /// Every way back led to the tone that who is left alone hears.
+    nobody_held: bool,
+    code_sent_at: Time,
+    /// The battery was gone for a moment on the way back: what follows tells whether the caller is.
+    disconnected: bool,
+    /// The target is silent since then: a pause, or the silence before the tone of his hang-up. `None`: he speaks.
+    quiet_since: Option<Time>,
+    /// The first word after that silence is the proof that he is there.
+    waits_for_a_voice: bool,
     /// The user wants it to end: no further target.
     aborted: bool,
     progress: Option<Progress>,
@@ -287,7 +305,8 @@ const SETTLE_BETWEEN_FLASHES: Duration = Duration::from_millis(2100);
 const RECEIVER_READY: Duration = Duration::from_millis(200);
 /// The exchange expects a recall code within about two seconds, and many give no tone before it.
 const CODE_DELAY: Duration = Duration::from_millis(1500);
-const CONFIRM: Duration = Duration::from_millis(1200);
+/// By then who hung up as soon as he had answered is silent to the ear, which ends speech after a second without a voice.
+const CONFIRM: Duration = Duration::from_millis(2500);
 /// No tone for this long on the way back: slower than the slowest cadence of busy and reorder (Sweden: 1 s).
 const NO_TONE: Duration = Duration::from_millis(2500);
 const BACK_ATTEMPTS: u32 = 4;
@@ -320,6 +339,15 @@ impl Transfer {
             checked: None,
             doubtful: false,
             loop_held: None,
+            second_party: false,
+            releasing: false,
+            released_in_vain: false,
+            not_answered_yet: false,
+            nobody_held: false,
+            code_sent_at: now,
+            disconnected: false,
+            quiet_since: None,
+            waits_for_a_voice: false,
             aborted: false,
             progress: None,
             out: Outbox::default(),
@@ -433,7 +461,6 @@ impl Transfer {
             State::Briefing | State::AwaitingKey => self.briefing(now, event),
             State::Held => self.held(now, event),
             State::Joining => self.joining(now, event),
-            State::Joined => self.joined(now, event),
             State::SendingCode(why) if *event == Event::DialDone => self.code_sent(now, why),
             State::CompletionHeard => self.completion_heard(now, event),
             State::ProvingCaller => self.proving(now, event),
@@ -457,7 +484,7 @@ impl Transfer {
                     let code = self.code(why).unwrap_or_else(|| DialString::from_iter([]));
                     self.out.act(Action::Dial(code, self.manners.dial_method));
                 }
-                (Timer::Confirmed, State::Confirming) => self.confirmed(now),
+                (Timer::Confirmed, State::Confirming) => self.still_there(now),
                 (Timer::Confirmed, State::Joining) => self.join_heard(now),
                 (Timer::NoKey, State::AwaitingKey) => self.no_key(now),
                 (Timer::Confirmed, State::CompletionHeard) => {

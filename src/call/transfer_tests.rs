@@ -42,6 +42,7 @@ struct Exchange {
     dial: VecDeque<Vec<(u64, Event)>>,
     off_hook: VecDeque<Vec<(u64, Event)>>,
     on_hook: VecDeque<Vec<(u64, Event)>>,
+    play: VecDeque<Vec<(u64, Event)>>,
 }
 
 struct Run {
@@ -50,9 +51,20 @@ struct Run {
     steps: Vec<Step>,
 }
 
-fn run(targets: &[&str], warm: bool, manners: Manners, mut exchange: Exchange) -> Run {
+fn run(targets: &[&str], warm: bool, manners: Manners, exchange: Exchange) -> Run {
+    run_plan(plan(targets, warm), manners, exchange)
+}
+
+fn plan(targets: &[&str], warm: bool) -> TransferPlan {
     let targets = targets.iter().map(|t| Target { name: None, number: t.parse().unwrap() }).collect();
-    let plan = TransferPlan::to(targets, warm, Duration::from_secs(20));
+    TransferPlan::to(targets, warm, Duration::from_secs(20))
+}
+
+fn briefed(targets: &[&str]) -> TransferPlan {
+    TransferPlan { brief: Some([0i16; 160].into()), ..plan(targets, true) }
+}
+
+fn run_plan(plan: TransferPlan, manners: Manners, mut exchange: Exchange) -> Run {
     let mut machine = Transfer::new(Time::ZERO, plan, manners);
     let mut coming: Vec<(u64, Event)> = Vec::new();
     let (mut actions, mut steps) = (Vec::new(), Vec::new());
@@ -76,7 +88,9 @@ fn run(targets: &[&str], warm: bool, manners: Manners, mut exchange: Exchange) -
                         Action::Dial(..) => (&mut exchange.dial, Some((900, Event::DialDone))),
                         Action::OffHook => (&mut exchange.off_hook, None),
                         Action::OnHook => (&mut exchange.on_hook, None),
-                        _ => unreachable!("a transfer plays nothing"),
+                        Action::Play(_) => (&mut exchange.play, Some((500, Event::PlayDone))),
+                        Action::StopPlaying => continue,
+                        action => unreachable!("a transfer does not {action:?}"),
                     };
                     // an action after which the exchange is to say something else forgets what it was saying
                     coming.clear();
@@ -296,6 +310,7 @@ fn recall_ringing_after_leaving_brings_the_caller_back() {
         dial: [answers()].into(),
         on_hook: [vec![(3_000, Event::Ringing { burst: 1 })]].into(),
         off_hook: [vec![(1_500, speech())]].into(),
+        ..Default::default()
     };
     let run = run(&["5550100"], false, manners(), exchange);
     assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech });
@@ -413,7 +428,7 @@ fn a_call_that_is_to_end_takes_the_caller_off_hold_first() {
 #[test]
 fn a_code_that_was_not_taken_leads_back_to_the_caller() {
     let exchange = Exchange {
-        flash: [recall(), vec![], vec![]].into(),
+        flash: [recall(), vec![], recall()].into(),
         dial: [answers(), vec![(900, speech())], caller_speaks()].into(),
         ..Default::default()
     };
@@ -493,4 +508,138 @@ fn a_way_back_that_only_silence_follows_is_gone_once_more() {
     let run = run(&["5550101"], true, etsi(), exchange);
     assert_eq!(dialled(&run), ["5550101", "1", "1"]);
     assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech });
+}
+
+fn silent_from(ms: u64) -> Event {
+    Event::Heard(Heard::SpeechEnded { at: Time::ms(ms) })
+}
+
+fn disconnect(ms: u64) -> Event {
+    Event::ForwardDisconnect { open: Duration::from_millis(ms) }
+}
+
+fn presses(digit: char) -> Event {
+    let digit = crate::number::Digit::new(digit).unwrap();
+    Event::Heard(Heard::Digit { digit, since: Time::ZERO, lasted: Duration::from_millis(80) })
+}
+
+fn back_steps(run: &Run) -> Vec<&str> {
+    run.steps.iter().filter(|s| s.step == "back").filter_map(|s| s.result.as_deref()).collect()
+}
+
+#[test]
+fn who_falls_silent_after_answering_is_waited_for_until_a_tone_would_have_told_that_he_hung_up() {
+    // flash done at 1.7 s, dialled at 3.2 s; he answers at 11.2 s, and his last word is 0.8 s later
+    let says_a_word = |then: (u64, Event)| {
+        let answer = [(2_500, tone(ToneKind::Ringback)), (8_000, speech()), (9_800, silent_from(12_000)), then];
+        Exchange {
+            flash: [recall(), caller_speaks()].into(),
+            dial: [answer.into()].into(),
+            off_hook: [dial_tone()].into(),
+            ..Default::default()
+        }
+    };
+    let gone = run(&["5550201"], true, manners(), says_a_word((10_900, tone(ToneKind::Busy))));
+    assert_eq!(gone.result, Transferred::CallerBack { evidence: Evidence::Speech });
+    assert!(!gone.actions.contains(&Action::OnHook), "{:#?}", gone.steps);
+
+    let left_at = |run: &Run| run.steps.iter().find(|s| s.step == "hang-up").map(|s| s.at);
+    let speaks_on = run(&["5550201"], true, manners(), says_a_word((10_900, speech())));
+    let is_silent = run(&["5550201"], true, manners(), says_a_word((60_000, speech())));
+    assert!(matches!(speaks_on.result, Transferred::Completed { .. }), "{:#?}", speaks_on.steps);
+    assert!(matches!(is_silent.result, Transferred::Completed { .. }), "{:#?}", is_silent.steps);
+    assert!(left_at(&speaks_on) < left_at(&is_silent), "the first word is enough: {:#?}", speaks_on.steps);
+}
+
+#[test]
+fn a_hang_up_of_which_nobody_has_said_what_it_does_is_never_told_as_proven() {
+    let exchange = Exchange {
+        flash: [recall()].into(),
+        dial: [answers()].into(),
+        off_hook: [dial_tone()].into(),
+        ..Default::default()
+    };
+    let run = run(&["5550100"], true, Manners { complete_is_known: false, ..manners() }, exchange);
+    assert_eq!(run.result, Transferred::Unproven { target: 0 });
+}
+
+#[test]
+fn cold_a_target_who_may_refuse_is_not_left_ringing_while_there_is_somebody_else() {
+    let refuses = vec![(2_500, tone(ToneKind::Ringback)), (8_000, tone(ToneKind::Congestion))];
+    let exchange = Exchange {
+        flash: [recall(), caller_speaks(), recall()].into(),
+        dial: [refuses, answers()].into(),
+        off_hook: [dial_tone()].into(),
+        ..Default::default()
+    };
+    let run = run(&["5550103", "5550100"], false, manners(), exchange);
+    let Transferred::Completed { target: 1, proof } = &run.result else { panic!("{:#?}", run.steps) };
+    assert!(proof.iter().any(|p| p == "still ringing when we left"), "the last one is: {proof:?}");
+}
+
+#[test]
+fn battery_that_fails_for_a_moment_on_the_way_back_is_a_hang_up_only_by_what_follows() {
+    let back = |events: &[(u64, Event)]| {
+        let flash = [recall(), events.to_vec()].into();
+        run(&["5550101"], true, manners(), Exchange { flash, dial: [busy()].into(), ..Default::default() })
+    };
+    let loose = back(&[(300, disconnect(250)), (4_000, speech())]);
+    assert_eq!(loose.result, Transferred::CallerBack { evidence: Evidence::Speech });
+    for gone in [back(&[(300, disconnect(500)), (6_000, tone(ToneKind::Dial))]), back(&[(300, disconnect(500))])] {
+        assert_eq!(gone.result, Transferred::CallerGone, "{:#?}", gone.steps);
+    }
+    // the busy tone was left on the line by a flash that was not seen: that is not the caller's hang-up
+    let flash = [recall(), vec![(300, disconnect(250)), (1_500, tone(ToneKind::Busy))], caller_speaks()].into();
+    let unseen = run(&["5550101"], true, manners(), Exchange { flash, dial: [busy()].into(), ..Default::default() });
+    assert_eq!(unseen.result, Transferred::CallerBack { evidence: Evidence::Speech });
+}
+
+#[test]
+fn after_a_target_who_answered_and_refused_only_the_recall_tone_tells_that_the_caller_is_alone_with_us() {
+    // North America: the flash back makes a three-way call, the next one takes the target out of it
+    let exchange = |flash: [Vec<(u64, Event)>; 6]| Exchange {
+        flash: flash.into(),
+        dial: [answers()].into(),
+        play: [vec![(900, presses('2'))]].into(),
+        ..Default::default()
+    };
+    let speaks = caller_speaks;
+    let released = run_plan(
+        briefed(&["5550114"]),
+        manners(),
+        exchange([recall(), speaks(), speaks(), recall(), speaks(), vec![]]),
+    );
+    assert_eq!(released.result, Transferred::CallerBack { evidence: Evidence::Speech }, "{:#?}", released.steps);
+    assert_eq!(flash_count(&released), 5);
+    assert!(released.steps.iter().any(|s| s.result.as_deref() == Some("second party released")));
+
+    let in_vain = run_plan(
+        briefed(&["5550114"]),
+        manners(),
+        exchange([recall(), speaks(), speaks(), speaks(), speaks(), speaks()]),
+    );
+    assert_eq!(in_vain.result, Transferred::CallerUnproven, "{:#?}", in_vain.steps);
+}
+
+#[test]
+fn where_a_recall_tone_leads_back_its_absence_makes_a_voice_nobodys() {
+    let exchange = |flash: [Vec<(u64, Event)>; 3]| Exchange {
+        flash: flash.into(),
+        dial: [answers(), caller_speaks(), caller_speaks()].into(),
+        play: [vec![(900, presses('2'))]].into(),
+        ..Default::default()
+    };
+    let seen = run_plan(briefed(&["5550114"]), etsi(), exchange([recall(), recall(), vec![]]));
+    assert_eq!(seen.result, Transferred::CallerBack { evidence: Evidence::Speech }, "{:#?}", seen.steps);
+    assert_eq!(flash_count(&seen), 2);
+    let unseen_once = run_plan(briefed(&["5550114"]), etsi(), exchange([recall(), vec![], recall()]));
+    assert_eq!(unseen_once.result, Transferred::CallerBack { evidence: Evidence::Speech }, "{:#?}", unseen_once.steps);
+    assert_eq!(flash_count(&unseen_once), 3);
+    let never_seen = run_plan(briefed(&["5550114", "5550100"]), etsi(), exchange([recall(), vec![], vec![]]));
+    assert_eq!(never_seen.result, Transferred::CallerUnproven, "{:#?}", never_seen.steps);
+    assert_eq!(back_steps(&never_seen), ["again", "whose voice it is, nothing tells"]);
+}
+
+fn flash_count(run: &Run) -> usize {
+    run.actions.iter().filter(|a| matches!(a, Action::Flash(_))).count()
 }

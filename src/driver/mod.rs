@@ -79,6 +79,10 @@ pub trait Port: Send {
     fn line_millivolts(&mut self) -> Option<i32> {
         None
     }
+    /// Whether our hang-up leaves two parties of ours together, where the port knows: a real line's has to be told.
+    fn hang_up_connects(&self) -> Option<bool> {
+        None
+    }
     /// Lines of the other side's truth since the last call: only the simulator knows any.
     fn take_trace(&mut self) -> Vec<crate::record::Record> {
         Vec::new()

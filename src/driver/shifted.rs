@@ -66,6 +66,10 @@ impl Port for Shifted {
         self.port.line_millivolts()
     }
 
+    fn hang_up_connects(&self) -> Option<bool> {
+        self.port.hang_up_connects()
+    }
+
     fn take_trace(&mut self) -> Vec<Record> {
         let mut trace = self.port.take_trace();
         for record in &mut trace {

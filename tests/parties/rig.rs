@@ -1,17 +1,20 @@
 //! A whole call on the simulated exchange, with the exchange's own books beside it: who talked with whom, who was lost.
 
-use std::sync::Arc;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tipring::call::receive::AnswerRule;
 use tipring::call::talk::TalkPlan;
-use tipring::call::transfer::TransferPlan;
+use tipring::call::transfer::{SecondLine, TransferPlan};
 use tipring::call::{Answering, Begin, Completion, Manners, Plan, Target};
 use tipring::clock::Time;
-use tipring::driver::Port;
 use tipring::driver::sim::SimPort;
 use tipring::driver::sim::scenario::Scenario;
+use tipring::driver::{Capabilities, Port, PortError, PortKind, Selector};
+use tipring::dsp::Frame;
 use tipring::error::Exit;
+use tipring::event::{Command, Signal};
 use tipring::facts::Facts;
 use tipring::line::Line;
 use tipring::owner::{Owner, Witness};
@@ -44,18 +47,39 @@ impl Class {
     }
 }
 
+/// Two seconds that change in pitch and level as speech does: who is asked waits for somebody to have spoken.
+fn brief() -> Arc<[i16]> {
+    let sample = |i: u32| {
+        let t = f64::from(i) / 8000.0;
+        let level = 6000.0 * (0.6 + 0.4 * (t * 25.0).sin());
+        (level * (t * std::f64::consts::TAU * (180.0 + 40.0 * (t * 3.0).sin())).sin()) as i16
+    };
+    (0..16_000).map(sample).collect()
+}
+
 /// One call to us, and what becomes of it.
 #[derive(Clone, Debug)]
 pub struct Case {
     pub class: Class,
     pub targets: Vec<&'static str>,
     pub warm: bool,
+    pub brief: bool,
+    /// Who gets the caller when no target took him.
+    pub voicemail: bool,
+    /// Another line of the same country, for the targets.
+    pub second_line: bool,
     /// Lines of the scenario's `[fault]`.
     pub faults: String,
+    /// More of the scenario: subscribers of one's own.
+    pub more: String,
+    /// Lines of the caller's `[[call]]`.
+    pub caller: String,
     /// Seconds that the caller holds on.
     pub patience_s: Option<f64>,
     /// When we are told to end.
     pub interrupt_at: Option<Time>,
+    /// When our process is killed.
+    pub kill_at: Option<Time>,
     pub seed: u64,
 }
 
@@ -65,9 +89,15 @@ impl Case {
             class,
             targets: targets.to_vec(),
             warm: true,
+            brief: false,
+            voicemail: false,
+            second_line: false,
             faults: String::new(),
+            more: String::new(),
+            caller: String::new(),
             patience_s: None,
             interrupt_at: None,
+            kill_at: None,
             seed: 7,
         }
     }
@@ -82,8 +112,12 @@ pub struct Outcome {
 struct Books {
     trace: Vec<Record>,
     interrupt_at: Option<Time>,
+    kill_at: Option<Time>,
     interrupted: Arc<AtomicBool>,
 }
+
+/// What a killed process leaves off with.
+struct Killed;
 
 impl Witness for Books {
     fn record(&mut self, record: &Record) -> std::io::Result<()> {
@@ -95,42 +129,152 @@ impl Witness for Books {
         if self.interrupt_at.is_some_and(|at| now >= at) {
             self.interrupted.store(true, Ordering::Relaxed);
         }
+        if self.kill_at.is_some_and(|at| now >= at) {
+            // nothing of ours runs after it; unwinding only frees the memory
+            std::panic::resume_unwind(Box::new(Killed));
+        }
+    }
+}
+
+/// The port as the kernel keeps it: a process that is killed no longer has it, and the driver hangs up.
+#[derive(Clone)]
+struct Kept(Arc<Mutex<SimPort>>, Selector);
+
+impl Kept {
+    fn port(&self) -> std::sync::MutexGuard<'_, SimPort> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The descriptor is closed, and half a minute goes by.
+    fn closed(&self) -> Vec<Record> {
+        let mut port = self.port();
+        port.command(Command::OnHook).expect("a port that still is");
+        let until = port.now() + Duration::from_secs(30);
+        let mut frame = Frame::default();
+        while port.now() < until {
+            port.wait(until).expect("a port that still is");
+            while port.next_signal().expect("a port that still is").is_some() {}
+            while port.read(&mut frame).expect("a port that still is") {}
+        }
+        port.take_trace()
+    }
+}
+
+impl Port for Kept {
+    fn selector(&self) -> &Selector {
+        &self.1
+    }
+    fn kind(&self) -> PortKind {
+        self.port().kind()
+    }
+    fn capabilities(&self) -> Capabilities {
+        self.port().capabilities()
+    }
+    fn now(&self) -> Time {
+        self.port().now()
+    }
+    fn wait(&mut self, until: Time) -> Result<(), PortError> {
+        self.port().wait(until)
+    }
+    fn command(&mut self, command: Command) -> Result<(), PortError> {
+        // a killed process gives no commands, also not while its memory is freed
+        if std::thread::panicking() { Ok(()) } else { self.port().command(command) }
+    }
+    fn next_signal(&mut self) -> Result<Option<(Time, Signal)>, PortError> {
+        self.port().next_signal()
+    }
+    fn read(&mut self, frame: &mut Frame) -> Result<bool, PortError> {
+        self.port().read(frame)
+    }
+    fn write(&mut self, frame: &Frame) -> Result<(), PortError> {
+        self.port().write(frame)
+    }
+    fn line_millivolts(&mut self) -> Option<i32> {
+        self.port().line_millivolts()
+    }
+    fn hang_up_connects(&self) -> Option<bool> {
+        self.port().hang_up_connects()
+    }
+    fn take_trace(&mut self) -> Vec<Record> {
+        self.port().take_trace()
     }
 }
 
 pub fn run(case: &Case) -> Outcome {
     let patience = case.patience_s.map(|s| format!("patience_s = {s:.1}\n")).unwrap_or_default();
     let line = if case.class == Class::Dies { "[line]\ntransfer = \"none\"\n" } else { "" };
-    let text = format!("{line}[fault]\n{}[[call]]\nat_s = 1.0\nfrom = \"5551234\"\n{patience}", case.faults);
+    let text = format!(
+        "{line}[fault]\n{}[[call]]\nat_s = 1.0\nfrom = \"5551234\"\n{patience}{}{}",
+        case.faults, case.caller, case.more
+    );
     let scenario = Scenario::parse("case", &text).unwrap_or_else(|e| panic!("{e}\n{text}"));
     let country = Facts::embedded().country(case.class.country()).expect("its facts");
     let port = SimPort::on(country, &scenario, case.seed);
+    let selector = port.selector().clone();
+    let kept = Kept(Arc::new(Mutex::new(port)), selector);
     let mut manners = Manners::of(country);
-    if case.class == Class::Dies {
+    if case.class == Class::Dies && !case.second_line {
         manners.complete = Completion::Stay;
     }
-    let target = |n: &&str| Target { name: None, number: n.parse().expect("digits") };
-    let targets = case.targets.iter().map(target).collect();
+    let target = |n: &str| Target { name: None, number: n.parse().expect("digits") };
+    let targets = case.targets.iter().map(|n| target(n)).collect();
+    let transfer = TransferPlan {
+        brief: case.brief.then(brief),
+        voicemail: case.voicemail.then(|| target("5550107")),
+        second_line: case.second_line.then(|| SecondLine { name: "second".into(), always: false }),
+        ..TransferPlan::to(targets, case.warm, Duration::from_secs(25))
+    };
     let plan = Plan {
         begin: Begin::Answer(Answering { rule: AnswerRule { wait: Some(Duration::from_secs(60)), after_rings: None } }),
-        transfer: Some(TransferPlan::to(targets, case.warm, Duration::from_secs(25))),
+        transfer: Some(transfer),
         talk: TalkPlan::default(),
         stay: Some(Duration::from_secs(2)),
     };
-    let line = Line::new(port.kind(), port.capabilities(), Arc::new(country.clone()), port.now());
+    let line = Line::new(kept.kind(), kept.capabilities(), Arc::new(country.clone()), kept.now());
     let interrupted = Arc::new(AtomicBool::new(false));
-    let mut books = Books { trace: Vec::new(), interrupt_at: case.interrupt_at, interrupted: Arc::clone(&interrupted) };
-    let mut owner = Owner::new("sim".into(), Box::new(port), line, plan, manners, &mut books, &interrupted);
+    let mut books = Books {
+        trace: Vec::new(),
+        interrupt_at: case.interrupt_at,
+        kill_at: case.kill_at,
+        interrupted: Arc::clone(&interrupted),
+    };
+    let mut owner = Owner::new("sim".into(), Box::new(kept.clone()), line, plan, manners, &mut books, &interrupted);
     // three who talk would talk for ever
     owner.give_up_after(Some(Duration::from_secs(400)));
-    let report = owner.run().unwrap_or_else(|e| panic!("{case:?}: {e}"));
-    let joined = books.trace.iter().any(|r| r.who == Actor::Call && r.what.ends_with("-> joined"));
+    owner.bridge_over(Box::new(|name, now| Ok(second(case, name, now))));
+    let ran = std::panic::catch_unwind(AssertUnwindSafe(|| owner.run()));
+    let report = match ran {
+        Ok(report) => report.unwrap_or_else(|e| panic!("{case:?}: {e}")),
+        Err(killed) if killed.is::<Killed>() => {
+            books.trace.extend(kept.closed());
+            return Outcome { exit: Exit::Failed, name: "killed", trace: books.trace };
+        }
+        Err(bug) => std::panic::resume_unwind(bug),
+    };
+    let together = |how: &str| books.trace.iter().any(|r| r.who == Actor::Call && r.what.ends_with(how));
     let (exit, name) = match report.ending.name() {
         // the limit above ended it, and it was what was wanted
-        "timed-out" if joined => (Exit::Done, "joined"),
+        "timed-out" if together("-> joined") => (Exit::Done, "joined"),
+        "timed-out" if together("-> connected here") => (Exit::Done, "bridged"),
         name => (report.ending.exit(), name),
     };
     Outcome { exit, name, trace: books.trace }
+}
+
+/// The line beside the caller's.
+fn second(case: &Case, name: &str, now: Time) -> tipring::owner::SecondLine {
+    let country = Facts::embedded().country(case.class.country()).expect("its facts");
+    let port = SimPort::on(country, &Scenario::parse("second", "").expect("an idle line"), case.seed);
+    let line = Line::new(port.kind(), port.capabilities(), Arc::new(country.clone()), now);
+    let manners = Manners::of(country);
+    tipring::owner::SecondLine {
+        name: name.into(),
+        port: Box::new(port),
+        line,
+        manners,
+        cancels_echo: true,
+        lock: None,
+    }
 }
 
 impl Outcome {
@@ -150,21 +294,59 @@ impl Outcome {
         until.iter().rev().find(caller).map_or("", |r| &r.what["5551234 ".len()..])
     }
 
+    /// What became of the caller in the end, in the exchange's words.
+    pub fn fate(&self) -> &str {
+        let caller = |r: &&Record| r.who == Actor::Caller && r.what.starts_with("5551234 ");
+        self.trace.iter().rfind(caller).map_or("", |r| &r.what["5551234 ".len()..])
+    }
+
     pub fn story(&self) -> String {
         self.trace.iter().map(|r| format!("{r}\n")).collect()
     }
 
+    /// Who was lost though the exchange still had him, and we could have known. What a target does whom we were right to
+    /// leave with the caller is between the two: he was left ringing (cold) and then refused, or he hung up in the moment
+    /// in which we left, before his exchange told anybody.
+    pub fn lost_by_us(&self) -> Vec<&str> {
+        let hung_up_while_we_left = self.target_hung_up_as_we_left();
+        let mut lost = self.lost();
+        lost.retain(|what| !what.ends_with("handed on, and not taken back") && !hung_up_while_we_left);
+        lost
+    }
+
+    /// Not before he had been there for a second and a half, nor so long before we hung up that his exchange has told us.
+    fn target_hung_up_as_we_left(&self) -> bool {
+        let Some(hang_up) = self.trace.iter().position(|r| r.who == Actor::Call && r.what.starts_with("hang-up"))
+        else {
+            return false;
+        };
+        let left = self.trace[hang_up].at;
+        let peer =
+            |what: &str| self.trace.iter().rfind(|r| r.who == Actor::Peer && r.what.ends_with(what)).map(|r| r.at);
+        let (Some(answered), Some(gone)) = (peer(" answers"), peer(" hangs up")) else { return false };
+        gone.since(answered) >= Duration::from_millis(1500) && gone + TOLD_BY >= left
+    }
+
     /// What we claim against what the exchange knows. `None` when they agree.
     pub fn lie(&self) -> Option<String> {
-        let (lost, caller) = (self.lost(), self.caller());
-        let with_us = caller == "talks with us" || caller.contains("hangs up");
+        let (lost, caller) = (self.lost_by_us(), self.caller());
+        let with_us = caller.starts_with("talks with us") || caller.contains("hangs up");
+        let cut =
+            |r: &Record| r.who == Actor::Call && (r.what.contains("line lost") || r.what.contains("device removed"));
+        let unreachable = self.trace.iter().any(cut);
         let wrong = match self.exit {
             Exit::Done if !lost.is_empty() => "done, and somebody is lost",
             Exit::TransferFailed if !lost.is_empty() => "the caller is back, and somebody is lost",
             Exit::TransferFailed if !with_us => "the caller is back, and the exchange has him elsewhere",
             Exit::NoFlashAnswer if !with_us => "the call is where it was, and the exchange has the caller elsewhere",
+            Exit::FarHangUp if !caller.contains("hangs up") => "the caller hung up, and the exchange still has him",
+            Exit::PartyLost if !unreachable && caller.starts_with("talks with us") => "lost, and the caller is with us",
+            Exit::PartyLost if caller.contains("hangs up") => "lost, and the caller has hung up himself",
             _ => return None,
         };
         Some(format!("{wrong}: exit {}, lost {lost:?}, caller {caller}", self.exit.code()))
     }
 }
+
+/// In which every exchange here has told its subscriber that the other side hung up, and we have heard it.
+const TOLD_BY: Duration = Duration::from_millis(2600);

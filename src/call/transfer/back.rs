@@ -4,7 +4,7 @@ use super::super::{Evidence, Step};
 use super::flash::NO_PROGRESS_TONE_HZ;
 use super::{BACK_ATTEMPTS, Goal, NO_TONE, RECEIVER_READY, State, Timer, Transfer, Transferred, Why};
 use crate::clock::Time;
-use crate::event::{Event, Heard, ToneKind};
+use crate::event::{Event, Heard, Tone, ToneKind};
 use std::time::Duration;
 
 /// Somebody who was left alone on hold says something within this time, or never.
@@ -23,9 +23,18 @@ impl Transfer {
         self.go_back(now);
     }
 
-    pub(super) fn caller_gone(&mut self, now: Time) {
-        self.out.tell(Step::new(now, "back").heard("forward disconnect").result("caller hung up"));
+    fn caller_gone(&mut self, now: Time, heard: String) {
+        self.out.tell(Step::new(now, "back").heard(heard).result("caller hung up"));
         self.end(Transferred::CallerGone);
+    }
+
+    /// The loop was open for a moment: the far side hung up, or a contact is loose. Who is there goes on speaking, and
+    /// where nobody is the exchange gives a tone, or nothing at all.
+    fn loop_opened(&mut self, now: Time, open: Duration) {
+        let heard = format!("forward disconnect {} ms", open.as_millis());
+        self.out.tell(Step::new(now, "back").heard(heard).result("listening"));
+        self.disconnected = true;
+        self.timers.set(Timer::NoToneHeard, now + SPEAKS);
     }
 
     pub(super) fn go_back(&mut self, now: Time) {
@@ -33,6 +42,8 @@ impl Transfer {
         self.progress = None;
         self.back_attempts = 0;
         self.asked_again = false;
+        self.disconnected = false;
+        self.released_in_vain = false;
         self.flash(now, Why::Back);
     }
 
@@ -40,8 +51,10 @@ impl Transfer {
         self.state = State::ProvingCaller;
         self.strange_tone = false;
         self.timers.stop_all();
+        // a moment without battery before this flash: who went in it speaks no more
+        let listen_long = self.silent_hold || self.in_doubt || self.disconnected || self.code(Why::Back).is_some();
         // after ringback a silence may be its pause, not the caller's
-        let listen = if self.silent_hold || self.in_doubt || self.code(Why::Back).is_some() {
+        let listen = if listen_long {
             SPEAKS
         } else if self.may_be_announced() {
             ANNOUNCED_AGAIN
@@ -59,8 +72,10 @@ impl Transfer {
             Event::Heard(Heard::Speech { .. }) if self.silent_hold && now.since(self.flashed_at) < ANNOUNCED => {}
             // an announcement goes on when the flash was not taken: then its tones come again
             Event::Heard(Heard::Speech { .. }) if self.may_be_announced() => self.speech = true,
+            // the second party is silent only where the exchange has put him on hold, and it said nothing of it
+            Event::Heard(Heard::Speech { .. }) if self.may_be_the_second_party() => self.speech = true,
             Event::Heard(Heard::Speech { .. }) => self.caller_back(now, Evidence::Speech),
-            Event::ForwardDisconnect { .. } => self.caller_gone(now),
+            Event::ForwardDisconnect { open } => self.loop_opened(now, *open),
             Event::Heard(Heard::OtherTone { hz, .. }) if self.silent_hold && *hz > NO_PROGRESS_TONE_HZ => {
                 self.caller_back(now, Evidence::OtherTone);
             }
@@ -83,7 +98,15 @@ impl Transfer {
                 self.in_doubt = false;
                 self.leave(now, &tone.to_string());
             }
+            Event::Heard(Heard::Tone { tone, .. }) if self.disconnected && self.last_heard != Some(tone.kind) => {
+                self.caller_gone(now, format!("forward disconnect, then {tone} tone"));
+            }
             Event::Heard(Heard::Tone { tone, .. }) => {
+                self.second_party = false;
+                self.nobody_held &= !tone.kind.is_dial_tone();
+                if self.back_attempts == 0 {
+                    self.nobody_held = self.says_that_nobody_is_held(now, *tone);
+                }
                 self.back_attempts += 1;
                 let ms = self.flash_width().as_millis() as u64;
                 let step = Step::new(now, "back").ms(ms).heard(tone.to_string());
@@ -91,6 +114,8 @@ impl Transfer {
                     self.out.tell(step.result("again"));
                     self.last_heard = Some(tone.kind);
                     self.settle(now, Why::Back);
+                } else if self.disconnected || self.nobody_held {
+                    self.caller_gone(now, format!("{tone} tone"));
                 } else {
                     let why = if self.checking.is_some() { "flash taken for a hang-up" } else { "party-lost" };
                     self.out.tell(step.result(why));
@@ -106,13 +131,37 @@ impl Transfer {
         matches!(self.last_heard, Some(ToneKind::Sit | ToneKind::NumberUnobtainable))
     }
 
+    /// Where the way back begins with a recall tone and none came, the flash may not have been seen, and who is heard is
+    /// whom we talked with before. By a flash alone nothing tells, until it has taken the second party out in vain.
+    fn may_be_the_second_party(&self) -> bool {
+        self.released_in_vain || (self.second_party && self.code(Why::Back).is_some() && !self.tone_before_code)
+    }
+
+    /// The way back was taken and led to the tone that who is left alone hears: the caller has hung up. A new call's dial
+    /// tone, the tone of the call that failed, or one that an unfinished number brings, say no such thing.
+    fn says_that_nobody_is_held(&self, now: Time, tone: Tone) -> bool {
+        let alone =
+            matches!(tone.kind, ToneKind::Busy | ToneKind::Congestion | ToneKind::Disconnect | ToneKind::Howler);
+        let at_once = now.since(self.code_sent_at) < self.manners.slowest_refusal + Duration::from_millis(1500);
+        alone
+            && match self.code(Why::Back) {
+                Some(_) => self.tone_before_code && at_once,
+                None => self.last_heard.is_none_or(|left| !tone.is(left)),
+            }
+    }
+
     /// The time for a tone is over, and there was none.
     pub(super) fn no_tone_heard(&mut self, now: Time) {
-        let silent = !self.speech && !self.strange_tone && self.code(Why::Back).is_some();
-        if silent && !self.asked_again && !self.aborted {
+        let silent = !self.speech && !self.strange_tone;
+        if silent && self.disconnected {
+            return self.caller_gone(now, "forward disconnect, then silence".into());
+        }
+        let as_before = (silent || self.may_be_the_second_party()) && self.code(Why::Back).is_some();
+        if as_before && !self.asked_again && !self.aborted {
             // A digit that the register did not get leaves the same silence. Who is back goes on hold and comes back once more.
             self.asked_again = true;
-            self.out.tell(Step::new(now, "back").heard("nobody speaks").result("again"));
+            let heard = if silent { "nobody speaks" } else { "no recall tone, speech" };
+            self.out.tell(Step::new(now, "back").heard(heard).result("again"));
             return self.settle(now, Why::Back);
         }
         let evidence = match (self.speech, self.strange_tone) {
@@ -140,10 +189,14 @@ impl Transfer {
         self.last_heard = None;
         self.in_doubt = false;
         self.caller_here = true;
-        self.out.tell(Step::new(now, "back").heard(evidence.name()).result("caller is back"));
+        let whose = self.may_be_the_second_party();
+        let result = if whose { "whose voice it is, nothing tells" } else { "caller is back" };
+        self.out.tell(Step::new(now, "back").heard(evidence.name()).result(result));
         if self.silent_hold {
             return self.end(Transferred::FlashUnanswered);
         }
+        self.disconnected = false;
+        self.not_answered_yet = false;
         let silent_register = evidence == Evidence::NoTone && self.code(Why::Back).is_some();
         if let Some(tone) = self.checking.take().filter(|_| !self.aborted) {
             self.checked = Some(tone);
@@ -151,9 +204,17 @@ impl Transfer {
             return self.settle(now, Why::Consult);
         }
         // a register that has taken our digit is as silent as a caller who holds his breath
-        self.unproven = silent_register;
-        if self.aborted || (self.plan.goal == Goal::Hold && self.unproven) {
+        self.unproven = silent_register || whose;
+        // who may still be with the second party is not put on hold for a third
+        if self.aborted || whose || (self.plan.goal == Goal::Hold && self.unproven) {
             return self.nobody_took_it(evidence);
+        }
+        if std::mem::take(&mut self.second_party) && self.code(Why::Back).is_none() && self.is_last() {
+            // By a flash alone, who answered is in a three-way call with us now, or was never left. The next flash takes
+            // him out of it; the recall tone, which only the caller alone has, tells that he is.
+            self.out.tell(Step::new(now, "release").heard(evidence.name()).result("asking back"));
+            self.releasing = true;
+            return self.settle(now, Why::Consult);
         }
         if self.plan.goal == Goal::Hold {
             return self.end(Transferred::Retrieved { evidence });
@@ -171,6 +232,12 @@ impl Transfer {
         } else {
             self.nobody_took_it(evidence);
         }
+    }
+
+    /// Nobody is left to be tried, whose consultation would have told the same.
+    fn is_last(&self) -> bool {
+        let mailbox = self.plan.voicemail.is_some() && !self.voicemail_tried;
+        self.plan.goal != Goal::Transfer || (self.target + 1 >= self.plan.targets.len() && !mailbox)
     }
 
     fn nobody_took_it(&mut self, evidence: Evidence) {

@@ -3,7 +3,7 @@
 use super::super::{Step, shown};
 use super::{State, Timer, Transfer};
 use crate::clock::Time;
-use crate::event::{Action, Event, Heard};
+use crate::event::{Action, Event, Heard, ToneKind};
 use std::time::Duration;
 
 /// How long the target may think after the brief.
@@ -39,10 +39,14 @@ impl Transfer {
                 self.go_back(now);
             }
             Event::Heard(Heard::Tone { tone, .. }) => {
+                self.last_heard = Some(tone.kind);
+                self.second_party = false;
                 self.briefed_says(now, &tone.to_string(), "target hung up");
                 self.go_back(now);
             }
             Event::ForwardDisconnect { .. } => {
+                self.last_heard = Some(ToneKind::Congestion);
+                self.second_party = false;
                 self.briefed_says(now, "forward disconnect", "target hung up");
                 self.go_back(now);
             }

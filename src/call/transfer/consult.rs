@@ -1,26 +1,37 @@
 //! The second call: what becomes of the digits, and what follows from it.
 
 use super::super::progress::{Progress, Progressed};
-use super::super::{Completion, Manners, Step, Target, shown};
-use super::{CONFIRM, Goal, State, Timer, Transfer};
+use super::super::{Completion, Evidence, Manners, Step, Target, shown};
+use super::{CONFIRM, Goal, State, Timer, Transfer, Why};
 use crate::clock::Time;
 use crate::event::{Action, Event, Heard, ToneKind};
 use crate::number::DialString;
+use std::time::Duration;
+
+/// An exchange that opens the loop when the far side hangs up has done so by then.
+const LOOP_OPENED: Duration = Duration::from_millis(2000);
 
 impl Transfer {
     /// The user dials a second party while the caller is on hold.
     pub fn dial(&mut self, number: DialString) {
         self.plan.targets = vec![Target { name: None, number: number.clone() }];
         self.target = 0;
+        self.second_party = false;
         self.state = State::Dialling;
         self.timers.stop_all();
         self.out.act(Action::Dial(number, self.manners.dial_method));
     }
 
     pub(super) fn held(&mut self, now: Time, event: &Event) {
-        // what the exchange says to who dials nothing (reorder, howler) does not end the call: the caller is still there
-        if matches!(event, Event::ForwardDisconnect { .. }) {
-            self.caller_gone(now);
+        // what the exchange says to who dials nothing (reorder, howler) does not end the call: the caller is still there.
+        // A loss of battery is the caller's hang-up or a loose contact, and only the way back tells which.
+        if let Event::ForwardDisconnect { open } = event {
+            let heard = format!("forward disconnect {} ms", open.as_millis());
+            self.out.tell(Step::new(now, "hold").heard(heard).result("asking back"));
+            self.back_attempts = 0;
+            self.asked_again = false;
+            self.disconnected = true;
+            self.settle(now, Why::Back);
         }
     }
 
@@ -36,6 +47,7 @@ impl Transfer {
                     self.out.tell(step.heard("ringback").result("alerting"));
                     if self.may_leave_it_ringing() {
                         self.progress = None;
+                        self.not_answered_yet = true;
                         self.complete(now);
                     }
                 }
@@ -43,6 +55,11 @@ impl Transfer {
                     self.last_heard = None;
                     self.out.tell(step.heard(answer.how.name()).result("answered"));
                     self.progress = None;
+                    self.second_party = true;
+                    self.not_answered_yet = false;
+                    self.waits_for_a_voice = false;
+                    let heard = matches!(answer.how, Evidence::Speech | Evidence::Fax | Evidence::OtherTone);
+                    self.quiet_since = (!heard).then_some(now);
                     self.state = State::Confirming;
                     self.timers.stop_all();
                     self.timers.set(Timer::Confirmed, now + CONFIRM);
@@ -59,19 +76,49 @@ impl Transfer {
 
     pub(super) fn confirming(&mut self, now: Time, event: &Event) {
         let gone = match event {
-            Event::Heard(Heard::Tone { tone, .. }) => Some(tone.to_string()),
-            Event::ForwardDisconnect { .. } => Some("forward disconnect".into()),
+            Event::Heard(Heard::Tone { tone, .. }) => Some((tone.to_string(), tone.kind)),
+            // after it the exchange says to us what it says to every receiver that nobody has put down
+            Event::ForwardDisconnect { .. } => Some(("forward disconnect".into(), ToneKind::Congestion)),
+            Event::Heard(Heard::SpeechEnded { at } | Heard::OtherToneEnded { at, .. }) => {
+                self.quiet_since = Some(*at);
+                None
+            }
+            Event::Heard(Heard::Speech { .. } | Heard::OtherTone { .. } | Heard::Fax { .. }) => {
+                // who speaks again after a silence has not hung up in it
+                let waited_for = self.quiet_since.take().is_some() && self.waits_for_a_voice;
+                if waited_for && self.state == State::Confirming {
+                    self.confirmed(now);
+                }
+                None
+            }
             _ => None,
         };
-        if let Some(heard) = gone {
+        if let Some((heard, tone)) = gone {
+            self.last_heard = Some(tone);
             let target = shown(&self.plan.targets[self.target]);
             self.out.tell(Step::new(now, "consult").target(target).heard(heard).result("target hung up"));
+            self.second_party = false;
             self.not_reached(now);
         }
     }
 
-    /// The target answered and is still there.
-    pub(super) fn confirmed(&mut self, now: Time) {
+    /// The target answered, and had time enough to hang up again. Somebody who is silent may just have done so: then a
+    /// tone follows, or the exchange opens the loop.
+    pub(super) fn still_there(&mut self, now: Time) {
+        let told_by = self.manners.slowest_refusal.max(LOOP_OPENED);
+        match self.quiet_since.map(|at| at + told_by) {
+            Some(until) if until > now => {
+                self.waits_for_a_voice = true;
+                self.timers.set(Timer::Confirmed, until);
+            }
+            _ => self.confirmed(now),
+        }
+    }
+
+    /// The target is there.
+    fn confirmed(&mut self, now: Time) {
+        self.timers.stop_all();
+        self.waits_for_a_voice = false;
         match self.plan.goal {
             Goal::Hold => self.state = State::Consulted,
             Goal::Conference => self.flash_to_join(now),
@@ -90,11 +137,13 @@ impl Transfer {
         }
     }
 
-    /// Cold: who is not asked whether he takes the call need not have answered, where the exchange allows it.
+    /// Cold: who is not asked whether he takes the call need not have answered, where the exchange allows it. But as long
+    /// as there is somebody else to be tried, a target who may still refuse is not left with the caller.
     fn may_leave_it_ringing(&self) -> bool {
         let asked = self.plan.warm || (self.plan.brief.is_some() && !self.at_voicemail());
+        let last = self.target + 1 >= self.plan.targets.len() && (self.plan.voicemail.is_none() || self.at_voicemail());
         let Manners { while_ringing, complete, .. } = &self.manners;
-        self.plan.goal == Goal::Transfer && !asked && *while_ringing && *complete != Completion::Stay
+        self.plan.goal == Goal::Transfer && !asked && last && *while_ringing && *complete != Completion::Stay
     }
 
     /// The target being tried is the mailbox, after everybody else.

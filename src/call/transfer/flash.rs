@@ -79,6 +79,11 @@ impl Transfer {
             self.timers.stop_all();
             let ms = self.flash_width().as_millis() as u64;
             let step = Step::new(now, "flash").ms(ms).heard(tone.to_string());
+            if std::mem::take(&mut self.releasing) {
+                self.out.tell(step.result("second party released"));
+                self.back_attempts = 0;
+                return self.settle(now, Why::Back);
+            }
             if self.may_be_a_new_call(*tone) {
                 // whoever answers now would be taken for the target of a transfer, and later for the caller
                 self.out.tell(step.result("asking back"));
@@ -174,6 +179,7 @@ impl Transfer {
         } else {
             self.unanswered = 0;
             self.back_attempts = 0;
+            self.released_in_vain = std::mem::take(&mut self.releasing);
             self.prove_caller(now);
         }
     }

@@ -60,12 +60,6 @@ impl Transfer {
         self.out.done(Transferred::Joined { target, evidence });
     }
 
-    pub(super) fn joined(&mut self, now: Time, event: &Event) {
-        if matches!(event, Event::ForwardDisconnect { .. }) {
-            self.caller_gone(now);
-        }
-    }
-
     fn join_step(&self, now: Time) -> Step {
         let step = Step::new(now, "join").ms(self.flash_width().as_millis() as u64);
         match self.plan.targets.get(self.target) {

@@ -23,7 +23,10 @@ impl Transfer {
 
     pub(super) fn code_sent(&mut self, now: Time, why: Why) {
         match why {
-            Why::Back => self.prove_caller(now),
+            Why::Back => {
+                self.code_sent_at = now;
+                self.prove_caller(now);
+            }
             Why::Join => self.listen_for_joining(now),
             _ => {
                 self.state = State::CompletionHeard;
@@ -68,6 +71,7 @@ impl Transfer {
     pub(super) fn leave(&mut self, now: Time, heard: &str) {
         self.timers.stop_all();
         self.progress = None;
+        self.second_party = false;
         let mut step = Step::new(now, "hang-up").target(shown(&self.plan.targets[self.target]));
         if !heard.is_empty() {
             step = step.heard(heard);
@@ -87,14 +91,20 @@ impl Transfer {
             Event::Heard(Heard::Tone { tone, .. }) if self.state == State::CheckingIdle && tone.kind.is_dial_tone() => {
                 self.out.act(Action::OnHook);
                 let heard = format!("no recall ringing, {tone} tone");
-                self.out.tell(Step::new(now, "check-line").heard(heard).result("proven"));
                 let watched = self.manners.recall_ring_watch.as_secs_f64();
-                let proof = vec![format!("no recall ringing in {watched} s"), format!("{tone} tone on our line")];
+                let mut proof = vec![format!("no recall ringing in {watched} s"), format!("{tone} tone on our line")];
+                if self.not_answered_yet {
+                    proof.push("still ringing when we left".into());
+                }
                 let target = self.target;
-                if self.doubtful {
+                let assumed = self.manners.complete == Completion::HangUp && !self.manners.complete_is_known;
+                let step = Step::new(now, "check-line").heard(heard);
+                if self.doubtful || assumed {
                     // our line is free; whether the two are together, or both were dropped before, nobody has heard
+                    self.out.tell(step.result("our line is free"));
                     return self.end(Transferred::Unproven { target });
                 }
+                self.out.tell(step.result("proven"));
                 self.end(match self.at_voicemail() {
                     true => Transferred::Voicemail { proof },
                     false => Transferred::Completed { target, proof },

@@ -366,6 +366,10 @@ impl Port for SimPort {
         Some(self.card.millivolts())
     }
 
+    fn hang_up_connects(&self) -> Option<bool> {
+        self.exchange.hang_up_connects()
+    }
+
     fn take_trace(&mut self) -> Vec<Record> {
         let mut all = std::mem::take(&mut self.trace);
         all.extend(self.exchange.take_trace());

@@ -269,6 +269,15 @@ impl Exchange {
         self.play(now, programme::far_end_gone(self.class.forward_disconnect, &self.class.lock_out));
     }
 
+    /// `None` where the exchange wants a code for it.
+    pub(super) fn hang_up_connects(&self) -> Option<bool> {
+        match self.class.transfer {
+            TransferClass::OnHangUp => Some(true),
+            TransferClass::Explicit => None,
+            TransferClass::None => Some(false),
+        }
+    }
+
     /// We hung up: what becomes of whom.
     pub(super) fn hang_up(&mut self, now: Time, opened: Time) {
         let conference = std::mem::take(&mut self.conference);
