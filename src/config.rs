@@ -13,8 +13,10 @@
 
 use crate::call::{Completion, Manners, Target};
 use crate::driver::Selector;
+use crate::driver::dahdi::EchoCanceller;
 use crate::error::{Error, Exit, printable};
 use crate::event::DialMethod;
+use crate::journal::when::age;
 use crate::number::{DialString, NumberError, Plus};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -24,11 +26,12 @@ use std::time::Duration;
 use toml::Spanned;
 
 /// Every key there is, for the manual.
-pub const KEYS: [&str; 19] = [
+pub const KEYS: [&str; 20] = [
     "country",
     "facts",
     "speech",
     "state_dir",
+    "keep",
     "port",
     "flash_ms",
     "transfer.back",
@@ -56,6 +59,8 @@ pub struct Config {
     pub speech: Vec<String>,
     /// Where the journal of calls is, instead of the usual place.
     pub state_dir: Option<PathBuf>,
+    /// How long calls are kept in the journal; `None`: for ever.
+    pub keep: Option<Duration>,
     pub lines: BTreeMap<String, LineConfig>,
     pub contacts: BTreeMap<String, DialString>,
 }
@@ -127,9 +132,17 @@ struct File {
     speech: Option<Spanned<Vec<String>>>,
     state_dir: Option<Spanned<PathBuf>>,
     #[serde(default)]
+    journal: JournalTable,
+    #[serde(default)]
     line: BTreeMap<String, LineTable>,
     #[serde(default)]
     contacts: BTreeMap<Spanned<String>, Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JournalTable {
+    keep: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -144,7 +157,7 @@ struct LineTable {
     answer_after_rings: Option<Spanned<u32>>,
     dial_tone_wait_s: Option<Spanned<f64>>,
     recall_ring_watch_s: Option<Spanned<f64>>,
-    echo_canceller: Option<String>,
+    echo_canceller: Option<Spanned<String>>,
     rx_gain_db: Option<Spanned<f64>>,
     tx_gain_db: Option<Spanned<f64>>,
 }
@@ -195,6 +208,7 @@ impl Config {
         })?;
         let mut mistakes = Vec::new();
         let config = file.check(&mut mistakes);
+        mistakes.sort_by_key(|m| m.span.start);
         if mistakes.is_empty() { Ok(config) } else { Err(complain(text, name, &mistakes)) }
     }
 
@@ -271,7 +285,17 @@ impl File {
                 label: "must be an absolute path".into(),
             });
         }
+        let keep = self.journal.keep.as_ref().and_then(|keep| {
+            let day = Duration::from_secs(86_400);
+            let age = age(keep.get_ref()).and_then(|age| {
+                // less is a slip of the pen, and calls do not come back
+                if age < day { Err("must be a day at least".to_string()) } else { Ok(age) }
+            });
+            let mistake = |label| Mistake { span: keep.span(), message: "how long are calls kept?".into(), label };
+            age.map_err(|label| mistakes.push(mistake(label))).ok()
+        });
         let mut config = Config {
+            keep,
             path: None,
             country: self.country.map(Spanned::into_inner),
             facts: self.facts,
@@ -366,6 +390,16 @@ impl LineTable {
         if let Some(rings) = &self.answer_after_rings {
             within(rings, f64::from(*rings.get_ref()), 1.0..=20.0, "rings out of range", "rings", mistakes);
         }
+        // on every port: a line may be moved to a card tomorrow
+        if let Some(text) = &self.echo_canceller
+            && let Err(e) = text.get_ref().parse::<EchoCanceller>()
+        {
+            mistakes.push(Mistake {
+                span: text.span(),
+                message: format!("unknown echo canceller `{}`", printable(text.get_ref())),
+                label: format!("{e}; or \"default\", \"own\", \"off\""),
+            });
+        }
         let complete = self.transfer.complete.as_ref().and_then(|c| parse_completion(c, mistakes));
         let ways = [
             (&self.transfer.back, "unknown way back to the held party"),
@@ -395,7 +429,7 @@ impl LineTable {
             answer_after_rings: self.answer_after_rings.map(Spanned::into_inner),
             dial_tone_wait,
             recall_ring_watch,
-            echo_canceller: self.echo_canceller,
+            echo_canceller: self.echo_canceller.map(Spanned::into_inner),
             rx_gain_db,
             tx_gain_db,
         })
@@ -496,7 +530,7 @@ fn complain(text: &str, name: &str, mistakes: &[Mistake]) -> Error {
         Exit::Config,
         format!("cannot use the configuration {name}"),
         count,
-        "mend the lines shown above; man 5 tipring.toml lists every key",
+        "mend what is shown below; man 5 tipring.toml lists every key",
     );
     error.detail = Some(shown.join("\n"));
     error
@@ -535,6 +569,34 @@ mod tests {
         let detail = e.detail.unwrap();
         for part in ["t.toml:2:8", "t.toml:3:13", "must be 50..=1500 ms", "t.toml:5:7", "3 mistakes"] {
             assert!(detail.contains(part) || e.why.contains(part), "{part}: {detail}");
+        }
+    }
+
+    #[test]
+    fn how_long_calls_are_kept_is_an_age_of_a_day_at_least() {
+        let keep = |value: &str| Config::parse(&format!("[journal]\nkeep = \"{value}\"\n"), "t.toml");
+        assert_eq!(keep("400d").unwrap().keep, Some(Duration::from_secs(400 * 86_400)));
+        assert_eq!(Config::parse("", "t.toml").unwrap().keep, None);
+        for bad in ["", "400", "0d", "23h", "for ever"] {
+            let e = keep(bad).unwrap_err();
+            assert!(e.detail.unwrap().contains("t.toml:2:8"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_echo_canceller_that_there_is_not_is_a_mistake_on_every_port() {
+        for port in ["sim/us", "dahdi/1"] {
+            let of = |value: &str| {
+                Config::parse(&format!("[line.a]\nport = \"{port}\"\necho_canceller = \"{value}\"\n"), "t.toml")
+            };
+            for good in ["default", "own", "off", "mg2:128", "oslec:256"] {
+                of(good).unwrap();
+            }
+            for bad in ["", "maybe", "mg2:100", "sec:128", "mg2:128:1", "Off"] {
+                let e = of(bad).unwrap_err();
+                assert_eq!(e.exit, Exit::Config, "{bad}");
+                assert!(e.detail.unwrap().contains("t.toml:3:18"), "{bad}");
+            }
         }
     }
 

@@ -72,11 +72,6 @@ impl Exit {
         Exit::ALL.into_iter().find(|e| e.code() == code)
     }
 
-    /// Promised for commands that are not there yet: carrier forwarding.
-    pub fn is_reserved(self) -> bool {
-        matches!(self, Exit::ForwardRefused | Exit::ForwardDiffers)
-    }
-
     /// One phrase, for `--help`, man pages and reports.
     pub fn meaning(self) -> &'static str {
         match self {
@@ -95,10 +90,10 @@ impl Exit {
             Exit::TransferFailed => "transfer failed, the caller is back",
             Exit::PartyLost => "transfer failed, a party was lost",
             Exit::NoFlashAnswer => "the exchange did not answer the flash",
-            Exit::ForwardRefused => "forwarding refused by the carrier",
+            Exit::ForwardRefused => "forwarding refused by the carrier (kept for it: no command does that yet)",
             Exit::Unknown => "outcome unknown: dialled, not proven",
             Exit::Denied => "denied by policy, or because leaving would drop both parties",
-            Exit::ForwardDiffers => "forwarding is not in the state asked about",
+            Exit::ForwardDiffers => "forwarding is not in the state asked about (kept for it, too)",
             Exit::Bug => "our bug",
             Exit::StillBusy => "still busy, or not through, after --wait or --timeout",
             Exit::Interrupted => "interrupted (lines are left on-hook)",
@@ -113,7 +108,7 @@ pub struct Error {
     pub why: String,
     pub next: String,
     pub exit: Exit,
-    /// Lines to be shown above the three, as they are: where a file's mistakes stand.
+    /// Lines to be shown below the three, as they are: where a file's mistakes stand.
     pub detail: Option<String>,
 }
 
@@ -125,15 +120,15 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for line in self.detail.iter().flat_map(|d| d.lines()) {
-            writeln!(f, "{}", printable(line))?;
-        }
         write!(f, "error: {}", printable(&self.what))?;
         if !self.why.is_empty() {
             write!(f, "\ncause: {}", printable(&self.why))?;
         }
         if !self.next.is_empty() {
             write!(f, "\n help: {}", printable(&self.next))?;
+        }
+        for line in self.detail.iter().flat_map(|d| d.lines()) {
+            write!(f, "\n{}", printable(line))?;
         }
         Ok(())
     }
@@ -154,6 +149,13 @@ mod tests {
     fn an_error_is_three_lines_what_why_next() {
         let e = Error::new(Exit::Port, "cannot open port dahdi/1", "no such node", "load the driver");
         assert_eq!(e.to_string(), "error: cannot open port dahdi/1\ncause: no such node\n help: load the driver");
+    }
+
+    #[test]
+    fn where_a_files_mistakes_stand_comes_after_what_why_and_next() {
+        let mut e = Error::new(Exit::Config, "what", "why", "next");
+        e.detail = Some("here\nand here\x1b".into());
+        assert_eq!(e.to_string(), "error: what\ncause: why\n help: next\nhere\nand here\\u{1b}");
     }
 
     #[test]

@@ -378,7 +378,8 @@ pub fn answers(report: &mut Report, speech: &[Recording], times: usize) {
                 compand(&mut samples, Law::A);
             }
             let mut ear = Ear::new(country, Time::ZERO);
-            let mut progress = Progress::new(Time::ms(400), Duration::from_secs(60), Duration::from_secs(3));
+            let mut progress =
+                Progress::new(Time::ms(400), Duration::from_secs(60), Duration::from_secs(3), Duration::from_secs(4));
             let mut out = Vec::new();
             let mut told = None;
             for (i, frame) in samples.chunks(160).enumerate() {

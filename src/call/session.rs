@@ -148,6 +148,8 @@ struct Errand {
 enum Timer {
     /// Long enough after a flash to have heard what the exchange says to it.
     ErrandHeard,
+    /// There was as much talk as the user wanted: all is hung up.
+    TalkLimit,
 }
 
 const HEARD_AFTER_FLASH: Duration = Duration::from_millis(3000);
@@ -169,6 +171,9 @@ pub struct Call {
     joined: bool,
     /// How the call ends as soon as nobody is on hold any more.
     winding_down: Option<Ending>,
+    /// What is left of the limit on talk. While somebody waits on hold or is being moved, nothing of it is used.
+    talk_left: Option<Duration>,
+    talking_since: Option<Time>,
     out: VecDeque<CallOutput>,
 }
 
@@ -181,6 +186,8 @@ impl Call {
             Begin::Answer(a) => Machine::Receive(Box::new(Receive::new(now, a.rule.clone(), manners.clone()))),
         };
         let mut call = Call {
+            talk_left: plan.talk.limit,
+            talking_since: None,
             plan,
             manners,
             machine,
@@ -261,8 +268,11 @@ impl Call {
     }
 
     pub fn handle_timeout(&mut self, now: Time) {
-        while let Some(Timer::ErrandHeard) = self.timers.expire(now) {
-            self.errand_done(Some("nothing new".into()));
+        while let Some(timer) = self.timers.expire(now) {
+            match timer {
+                Timer::ErrandHeard => self.errand_done(Some("nothing new".into())),
+                Timer::TalkLimit => self.talked_enough(now),
+            }
         }
         match &mut self.machine {
             Machine::Originate(m) => m.handle_timeout(now),
@@ -381,6 +391,10 @@ impl Call {
     }
 
     fn begin_asked(&mut self, now: Time, id: u64, plan: TransferPlan) {
+        if let (Some(left), Some(since)) = (&mut self.talk_left, self.talking_since.take()) {
+            *left = left.saturating_sub(now.since(since));
+        }
+        self.timers.stop(Timer::TalkLimit);
         self.transfer_asked_by = Some(id);
         self.begin_transfer(now, plan);
     }
@@ -469,6 +483,8 @@ impl Call {
         match self.plan.transfer.take() {
             Some(plan) => self.begin_transfer(now, plan),
             None => {
+                // the first talk ends by its own plan: a sound is played to its end
+                self.talking_since = Some(now);
                 self.machine = Machine::Talk(Box::new(Talk::new(now, self.plan.talk.clone())));
                 self.out.push_back(CallOutput::ScriptDone(Ending::Completed));
             }
@@ -500,14 +516,27 @@ impl Call {
     /// The caller is with us, alone.
     fn talk_on(&mut self, now: Time, hang_up_after: Option<Duration>) {
         self.close_second();
-        let talk = TalkPlan {
-            play: None,
-            hang_up_after,
-            hang_up_when_played: false,
-            far_hang_up_is_the_end: true,
-            three: self.joined,
-        };
+        let talk = TalkPlan { hang_up_after, far_hang_up_is_the_end: true, three: self.joined, ..TalkPlan::default() };
         self.machine = Machine::Talk(Box::new(Talk::new(now, talk)));
+        self.limit_talk(now);
+    }
+
+    /// Talk goes on after a transfer, and so does its limit.
+    fn limit_talk(&mut self, now: Time) {
+        // two who are connected here may lose one, and the other talks on
+        if let (Some(left), None) = (self.talk_left, self.talking_since) {
+            self.talking_since = Some(now);
+            self.timers.set(Timer::TalkLimit, now + left);
+        }
+    }
+
+    fn talked_enough(&mut self, now: Time) {
+        if self.winding_down.is_some() {
+            return;
+        }
+        let who = if self.joined || matches!(self.machine, Machine::Bridge(_)) { "all hung up" } else { "hung up" };
+        self.out.push_back(CallOutput::Step(Step::new(now, "talk").heard("as long as was to be").result(who)));
+        self.over(Ending::Completed);
     }
 
     fn close_second(&mut self) {
@@ -554,6 +583,9 @@ impl Call {
             }
         }
         if waits_on {
+            if matches!(self.machine, Machine::Bridge(_)) {
+                self.limit_talk(now);
+            }
             return;
         }
         if let Some(why) = self.winding_down.take() {

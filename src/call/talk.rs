@@ -21,6 +21,8 @@ pub struct TalkPlan {
     pub play: Option<Arc<[i16]>>,
     /// Hang up this long after the call began (or after the playing ended, if that is later).
     pub hang_up_after: Option<Duration>,
+    /// Of all the talk of the call, whoever comes to take part in it: what the user said, and no default of ours.
+    pub limit: Option<Duration>,
     /// Hang up when the playing is over.
     pub hang_up_when_played: bool,
     /// The far side's hang-up is how this call is meant to end.

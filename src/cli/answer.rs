@@ -67,7 +67,7 @@ pub struct Moving {
     #[arg(long, value_name = "TEXT|FILE", requires = "transfer_to")]
     pub brief: Option<String>,
     /// After a failed transfer stay with the caller for so long, then hang up; 30s when not given, and with --detach
-    /// until somebody acts on the call
+    /// until somebody acts on the call; --hangup-after goes for it too
     #[arg(long, value_name = "DUR", value_parser = duration::parse)]
     pub stay: Option<Duration>,
 }
@@ -124,10 +124,11 @@ impl FailPolicy {
 }
 
 impl Moving {
-    pub fn plan(&self, config: &Config, named: &Named) -> Result<Option<TransferPlan>, Error> {
+    pub fn plan(&self, config: &Config, named: &Named, talk: &Talking) -> Result<Option<TransferPlan>, Error> {
         if self.transfer_to.is_empty() {
             return Ok(None);
         }
+        self.check(talk)?;
         let plus = named.country.dialling.plus();
         let targets = self.transfer_to.iter().map(|t| config.target(t, plus)).collect::<Result<_, _>>()?;
         let no_answer_after = self.target_no_answer_after.unwrap_or(NO_ANSWER_AFTER);
@@ -138,14 +139,26 @@ impl Moving {
         Ok(Some(plan))
     }
 
-    pub fn stay(&self, detached: bool) -> Option<Duration> {
+    pub fn stay(&self, talk: &Talking) -> Option<Duration> {
         match (&self.on_fail, self.stay) {
             (FailPolicy::Hangup, _) => Some(Duration::ZERO),
             (_, Some(stay)) => Some(stay),
-            // a detached owner keeps the call until somebody acts on it
-            (_, None) if detached => None,
+            // a detached owner keeps the call until somebody acts on it, and who says how long talk lasts has said it
+            (_, None) if talk.detach || talk.hangup_after.is_some() => None,
             (_, None) => Some(duration_default::STAY),
         }
+    }
+
+    /// What is played in the call has no place in one that is moved on as soon as it is up.
+    fn check(&self, talk: &Talking) -> Result<(), Error> {
+        let given = [("--play", talk.play.is_some()), ("--say", talk.say.is_some())];
+        let Some((option, _)) = given.into_iter().find(|(_, given)| *given) else { return Ok(()) };
+        Err(Error::new(
+            Exit::Usage,
+            format!("cannot use {option} together with --transfer-to"),
+            "the call is moved on as soon as it is up: nobody would hear it to its end",
+            "leave it out; --brief is played to the target before he takes the call",
+        ))
     }
 }
 
@@ -153,15 +166,15 @@ impl Answer {
     pub fn run(self, global: &Global) -> Result<Exit, Error> {
         let config = global.load_config()?;
         let named = Named::find(global, &config, None)?;
+        let transfer = self.moving.plan(&config, &named, &self.talk)?;
         let talk = self.talk.plan(&config, None)?;
-        let transfer = self.moving.plan(&config, &named)?;
         let after_rings = self.after.or(named.config.as_ref().and_then(|c| c.answer_after_rings));
         let wait = self.within.or(global.wait);
         let plan = Plan {
             begin: Begin::Answer(Answering { rule: AnswerRule { wait, after_rings } }),
             transfer,
             talk,
-            stay: self.moving.stay(self.talk.detach),
+            stay: self.moving.stay(&self.talk),
         };
         if global.dry_run {
             return super::shell::dry_run(global, &named, &plan);

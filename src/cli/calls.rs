@@ -5,6 +5,7 @@ use crate::control::place::user_name;
 use crate::error::{Error, Exit, printable};
 use crate::journal::export::{self, ExportError, Format, document};
 use crate::journal::place::Surroundings;
+use crate::journal::prune::{Count, Old};
 use crate::journal::query::{Filter, Found, State, Summary, Whole};
 use crate::journal::when::{self, Edge};
 use crate::journal::{JournalError, Store};
@@ -16,7 +17,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The journal of calls: list, show, note, tag, export
+/// The journal of calls: list, show, note, tag, export, prune
 ///
 /// Every call that tipring makes or takes is written to the journal in the state directory ($TIPRING_STATE_DIR, else
 /// /var/lib/tipring for root, else ~/.local/state/tipring). Without a subcommand the latest calls are listed.
@@ -40,6 +41,8 @@ pub enum CallsCommand {
     Tag(Tag),
     /// The calls for other programs: JSON Lines or CSV, the oldest first
     Export(Export),
+    /// Remove old calls for good
+    Prune(Prune),
 }
 
 #[derive(Args, Debug, Default, PartialEq)]
@@ -105,6 +108,20 @@ pub struct Export {
     pub output: Option<PathBuf>,
 }
 
+/// Remove old calls for good
+///
+/// Calls that have notes or tags stay, and so does a call under way. With --dry-run they are only counted; `tipring calls
+/// export` writes them to a file before. The journal's file does not become smaller: its room is used again.
+#[derive(Args, Debug)]
+pub struct Prune {
+    /// Calls that began longer ago: 400d, 52w, 36h; else as `keep` under [journal] of tipring.toml says
+    #[arg(long, value_name = "AGE")]
+    pub older_than: Option<String>,
+    /// Also those that have notes or tags
+    #[arg(long)]
+    pub noted: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ExportFormat {
     /// One document a line
@@ -116,6 +133,8 @@ pub enum ExportFormat {
 const LIST_LIMIT: u32 = 50;
 const NOTE_MAX: usize = 64 * 1024;
 const TAG_MAX: usize = 64;
+/// SQLite lets a waiting writer look again after 25 ms at the latest.
+const BETWEEN_PRUNES: Duration = Duration::from_millis(30);
 /// For a journal that another process is writing to.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -132,6 +151,7 @@ impl Calls {
             CallsCommand::Note(c) => c.run(global),
             CallsCommand::Tag(c) => c.run(global),
             CallsCommand::Export(c) => c.run(global),
+            CallsCommand::Prune(c) => c.run(global),
         }
     }
 }
@@ -267,6 +287,56 @@ impl Export {
         let shown = path.to_string_lossy();
         let document = json!({ "schema": "tipring.export/1", "file": shown, "calls": count });
         super::told(global.style().answer(&document, || vec![format!("{count} calls in {}", printable(&shown))]))?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Prune {
+    fn run(self, global: &Global) -> Result<Exit, Error> {
+        let what = "cannot remove old calls";
+        let given = self.older_than.as_deref().map(when::age).transpose();
+        let given = given
+            .map_err(|e| Error::new(Exit::Usage, "cannot read --older-than", e, "see `man tipring-calls-prune`"))?;
+        let Some(age) = given.or(global.load_config()?.keep) else {
+            let why = "neither --older-than nor `keep` under [journal] of tipring.toml says how old";
+            return Err(Error::new(Exit::Usage, what, why, "write --older-than 400d, and --dry-run to see how many"));
+        };
+        let before = std::time::SystemTime::now().checked_sub(age).unwrap_or(std::time::UNIX_EPOCH);
+        let since = before.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let old = Old { before_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX), noted: self.noted };
+        let journal = Journal::of(global)?;
+        let count = match journal.read() {
+            Ok(store) => store.count_old(old).map_err(|e| e.explain(what))?,
+            // nobody has called yet
+            Err(JournalError::Missing(_)) => Count { calls: 0, spared: 0 },
+            Err(e) => return Err(e.explain(what)),
+        };
+        let told = |calls: u64| {
+            let spared = match count.spared {
+                0 => String::new(),
+                n => format!("; {n} with notes or tags stay"),
+            };
+            format!("{calls} calls from before {}{spared}", when::local(old.before_ms))
+        };
+        if global.dry_run {
+            return plan(global, format!("remove {}", told(count.calls)));
+        }
+        let mut removed = 0;
+        if count.calls > 0 {
+            let mut writer = journal.write().map_err(|e| e.explain(what))?;
+            loop {
+                match writer.prune_some(old).map_err(|e| e.explain(what))? {
+                    0 => break,
+                    n => removed += n as u64,
+                }
+                // between two of ours whoever has a line comes to write
+                std::thread::sleep(BETWEEN_PRUNES);
+            }
+        }
+        let document = json!({
+            "schema": "tipring.prune/1", "calls": removed, "spared": count.spared, "before": when::utc(old.before_ms),
+        });
+        super::told(global.style().answer(&document, || vec![format!("removed {}", told(removed))]))?;
         Ok(Exit::Done)
     }
 }

@@ -43,7 +43,10 @@ pub struct Talking {
     /// Record the call to this WAV file: heard left, sent right
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
-    /// Hang up after so long in the call; `never` stays until the far side hangs up
+    /// Hang up after so long of talk; `never` stays until the far side hangs up
+    ///
+    /// With --transfer-to the talk is what comes of it on our line: all three together, the two connected here, or the
+    /// caller back with us. A hold or a transfer on its way is never cut short, and its time does not count.
     #[arg(long, value_name = "DUR")]
     pub hangup_after: Option<String>,
     /// Leave the call to a process of its own and return as soon as it is up
@@ -71,8 +74,10 @@ impl Talking {
             None if play.is_some() || self.detach => None,
             None => default,
         };
+        let limit = hang_up_after.filter(|_| self.hangup_after.is_some());
         let far_hang_up_is_the_end = hang_up_after.is_none() && play.is_none();
-        Ok(TalkPlan { hang_up_when_played: play.is_some(), play, hang_up_after, far_hang_up_is_the_end, three: false })
+        let hang_up_when_played = play.is_some();
+        Ok(TalkPlan { play, hang_up_after, limit, hang_up_when_played, far_hang_up_is_the_end, three: false })
     }
 }
 
@@ -81,13 +86,13 @@ impl Dial {
         let config = global.load_config()?;
         let named = Named::find(global, &config, None)?;
         let target = config.target(&self.number, named.country.dialling.plus())?;
+        let transfer = self.moving.plan(&config, &named, &self.talk)?;
         let talk = self.talk.plan(&config, Some(duration_default::HOLD))?;
-        let transfer = self.moving.plan(&config, &named)?;
         let plan = Plan {
             begin: Begin::Dial(Dialling { target, no_answer_after: self.no_answer_after }),
             transfer,
             talk,
-            stay: self.moving.stay(self.talk.detach),
+            stay: self.moving.stay(&self.talk),
         };
         if global.dry_run {
             return super::shell::dry_run(global, &named, &plan);

@@ -184,7 +184,9 @@ fn start_call_log(config: &Config, named: &Named, wish: &Wish) -> CallLog {
         number: target.map(|t| t.number.reveal()),
         name: target.and_then(|t| t.name.clone()),
     };
-    CallLog::start(Surroundings::of_this_process(config.state_dir.as_deref()), new)
+    let mut log = CallLog::start(Surroundings::of_this_process(config.state_dir.as_deref()), new);
+    log.keep(config.keep);
+    log
 }
 
 /// Every line is written at once: what a killed process had seen is what is wanted most. An older journal is never cut.

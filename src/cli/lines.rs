@@ -30,6 +30,12 @@ impl Lines {
         }
         rows.push(simulated(None, "sim/us"));
         let places = Places::of_this_process();
+        // simulated lines are as many as there are options: those that somebody holds are there
+        for (line, _) in lock::all_held(&places) {
+            if line.starts_with("sim/") && !rows.iter().any(|row| row["port"] == line.as_str()) {
+                rows.push(simulated(None, &line));
+            }
+        }
         for row in &mut rows {
             let held = row["port"].as_str().and_then(|port| lock::holder(&places, port));
             row["holder"] = held.map_or(row["holder"].take(), |h| h.to_string().into());

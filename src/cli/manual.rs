@@ -139,7 +139,9 @@ fn uses(example: &str, command: &str) -> bool {
 
 fn page(command: &clap::Command, examples: &[(&str, &str)]) -> String {
     let mut text = Vec::new();
-    let man = Man::new(command.clone()).date(DATE).source(format!("tipring {}", env!("CARGO_PKG_VERSION")));
+    // the page has a section of its own for what stands below the help
+    let man =
+        Man::new(command.clone().after_help("")).date(DATE).source(format!("tipring {}", env!("CARGO_PKG_VERSION")));
     // writing to memory does not fail
     let _ = man.render(&mut text);
     let mut more = Roff::new();
@@ -163,7 +165,7 @@ fn page(command: &clap::Command, examples: &[(&str, &str)]) -> String {
         }
     }
     more.control("SH", ["EXIT STATUS"]);
-    for exit in Exit::ALL.into_iter().filter(|e| !e.is_reserved()) {
+    for exit in Exit::ALL {
         more.control("TP", []);
         more.text([bold(exit.code().to_string())]);
         more.text([roman(exit.meaning())]);
@@ -180,7 +182,8 @@ fn page(command: &clap::Command, examples: &[(&str, &str)]) -> String {
     let pages = [bold("tipring"), roman("(1), "), bold("tipring.toml"), roman("(5), "), bold("tipring-scenario")];
     more.text(pages.into_iter().chain([roman("(5)")]).collect::<Vec<_>>());
     let _ = more.to_writer(&mut text);
-    String::from_utf8_lossy(&text).into_owned()
+    // an empty line and a break where one of them is enough: mandoc complains of it
+    String::from_utf8_lossy(&text).replace("\n.br\n\n.br\n", "\n.sp\n").replace("\n\n.br\n", "\n.sp\n")
 }
 
 /// How ports are written.
@@ -290,6 +293,11 @@ pub const EXAMPLES: &[(&str, &str)] = &[
         "A month for the spreadsheet; the file is the old one or the new one, never half of it.",
     ),
     ("tipring calls export | jq -r 'select(.direction == \"in\") | .number'", "Who called, one document a line."),
+    (
+        "tipring calls export --until 400d --output old.csv && tipring calls prune --older-than 400d",
+        "What is older goes, into a file and out of the journal; calls with notes or tags stay in it.",
+    ),
+    ("tipring --dry-run calls prune --older-than 52w --noted", "How many would go, those with notes and tags as well."),
     ("tipring doctor", "What is wrong on this machine, and the line that mends it."),
     (
         "tipring --json doctor | jq -r '.findings[] | select(.status == \"fail\") | .help'",
@@ -324,6 +332,16 @@ mod tests {
         expected.sort();
         there.sort();
         assert_eq!(there, expected);
+    }
+
+    #[test]
+    fn every_page_of_a_command_has_every_exit_code_with_its_meaning() {
+        for (name, text) in pages().iter().filter(|(name, _)| name.ends_with(".1")) {
+            for exit in Exit::ALL {
+                let entry = format!(".TP\n\\fB{}\\fR\n{}\n", exit.code(), exit.meaning().replace('-', "\\-"));
+                assert!(text.contains(&entry), "{name}: {entry}");
+            }
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 /// Landlines from the shell: analog lines dialled, answered, transferred by hook flash, and proven.
 #[derive(Debug, Parser)]
-#[command(name = "tipring", version, max_term_width = 100, after_help = AFTER_HELP)]
+#[command(name = "tipring", version, max_term_width = 100, after_help = after_help())]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -36,11 +36,18 @@ pub struct Cli {
     pub command: Command,
 }
 
-const AFTER_HELP: &str = "\
-A line is a name from tipring.toml or a port: dahdi/1, sim/us, 'sim/gb?scenario=incoming&clock=virtual'.
-Exit codes: 0 done, 2 usage, 3 configuration, 4 port, 5 line in use, 6 no dial tone, 10 busy, 11 no answer,
-12 congestion or rejected, 13 not in service, 14 far side hung up, 20 transfer failed and the caller is back,
-21 a party was lost, 22 flash not answered, 31 not proven, 75 still busy, 130 interrupted. See tipring(1).";
+/// How ports are written, and every exit code.
+fn after_help() -> String {
+    let mut text = String::from(
+        "A line is a name from tipring.toml or a port: dahdi/1, sim/us, 'sim/gb?scenario=incoming&clock=virtual'.\n\n\
+         Exit codes:\n",
+    );
+    for exit in Exit::ALL {
+        text.push_str(&format!("{:>5}  {}\n", exit.code(), exit.meaning()));
+    }
+    text.push_str("See tipring(1).");
+    text
+}
 
 #[derive(Args, Debug, Default)]
 pub struct Global {
@@ -109,7 +116,7 @@ pub enum Command {
     Transfer(act::Transfer),
     /// What is on a recording: digits, tones, caller ID, fax, speech, hook flashes
     Decode(decode::Decode),
-    /// The journal of calls: list, show, note, tag, export
+    /// The journal of calls: list, show, note, tag, export, prune
     Calls(calls::Calls),
     /// What is wrong on this machine, and for each thing the one line that mends it
     Doctor(doctor::Doctor),
@@ -196,5 +203,19 @@ pub fn told(result: std::io::Result<()>) -> Result<(), Error> {
             "the line was left on-hook",
         )),
         Err(e) => Err(Error::new(Exit::Failed, "cannot write the answer", e.to_string(), "look at where stdout goes")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_has_every_exit_code_with_its_meaning() {
+        let help = parser().render_long_help().to_string();
+        for exit in Exit::ALL {
+            let line = format!("{:>5}  {}", exit.code(), exit.meaning());
+            assert!(help.lines().any(|l| l == line), "`{line}` is missing:\n{help}");
+        }
     }
 }

@@ -242,15 +242,58 @@ pub fn facts(config: &Config) -> Result<&'static Facts, Error> {
     })
 }
 
+/// No name of the configuration and no port: what there is, and what was meant most likely.
 fn unknown_line(text: &str, config: &Config, why: driver::SelectorError) -> Error {
     let names: Vec<&str> = config.lines.keys().map(String::as_str).collect();
-    let next = if names.is_empty() {
-        "`tipring lines` lists what there is".to_string()
-    } else {
-        format!("lines in the configuration: {}; `tipring lines` lists every port", names.join(", "))
-    };
+    let ports: Vec<String> = driver::ports::all().iter().map(|p| p.selector.to_string()).collect();
+    let known: Vec<&str> = names.iter().copied().chain(ports.iter().map(String::as_str)).collect();
     let shown: String = text.chars().take(60).collect();
-    Error::new(Exit::Usage, format!("no line is called `{}`", printable(&shown)), why.to_string(), next)
+    let why = match (&why, &config.path) {
+        // it was meant to be a port, and the reason is all there is to say
+        (why, _) if text.contains('/') => why.to_string(),
+        (why, Some(path)) => format!("{} has no line of that name, and {why}", path.display()),
+        (why, None) => format!("there is no configuration that names lines, and {why}"),
+    };
+    let mut next = Vec::new();
+    if let Some(nearest) = nearest(text, &known) {
+        next.push(format!("did you mean `{nearest}`?"));
+    }
+    if names.is_empty() {
+        next.push("`tipring lines` lists what there is; name a line under [line.NAME] in tipring.toml".to_string());
+    } else {
+        let more = names.len().saturating_sub(NAMES_SHOWN);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let names: Vec<&str> = names.into_iter().take(NAMES_SHOWN).collect();
+        next.push(format!("lines in the configuration: {}{more}; `tipring lines` lists every port", names.join(", ")));
+    }
+    Error::new(Exit::Usage, format!("no line is called `{}`", printable(&shown)), why, next.join(" "))
+}
+
+const NAMES_SHOWN: usize = 12;
+
+/// Which of these was most likely meant: no more than a third of it is mistyped.
+fn nearest<'a>(text: &str, known: &[&'a str]) -> Option<&'a str> {
+    if text.len() > 60 {
+        return None;
+    }
+    let near = known.iter().map(|name| (distance(&text.to_lowercase(), &name.to_lowercase()), *name));
+    let (distance, name) = near.min()?;
+    (distance <= name.chars().count().div_ceil(3)).then_some(name)
+}
+
+/// How many letters are to be put in, left out or changed (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut before = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let changed = before + usize::from(x != *y);
+            before = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(before + 1);
+        }
+    }
+    row[b.len()]
 }
 
 /// With a single usable line, `--line` may be left out.
@@ -288,5 +331,22 @@ fn take_lock(name: &str, command: &str, wait: Option<Duration>, shown: &str) -> 
                 TakeError::Held(held) => held.still_busy(shown, wait),
                 TakeError::Failed(e) => e,
             }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_name_is_recognised_and_another_one_is_not() {
+        let known = ["office", "Lab 2", "dahdi/1"];
+        let near = |text| nearest(text, &known);
+        assert_eq!(
+            [near("ofice"), near("OFFICE"), near("lab"), near("dadhi/1")],
+            [Some("office"), Some("office"), Some("Lab 2"), Some("dahdi/1")]
+        );
+        assert_eq!([near("kitchen"), near(""), near(&"office".repeat(100))], [None; 3]);
+        assert_eq!(nearest("office", &[]), None);
     }
 }

@@ -107,6 +107,10 @@ pub fn dry_run(global: &Global, named: &Named, plan: &Plan) -> Result<Exit, Erro
         }
         steps.push(format!("nobody took it: stay {}", plan.stay.map_or("until told".into(), seconds)));
     }
+    if let Some(limit) = plan.talk.limit {
+        let what = if plan.transfer.is_some() { "of talk that is left on this line" } else { "of talk" };
+        steps.push(format!("after {} {what}: hang up", seconds(limit)));
+    }
     steps.push("on-hook".into());
     show(global, named, steps)
 }

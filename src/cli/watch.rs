@@ -16,7 +16,8 @@ use std::time::Duration;
 /// Live events of a line, one readable line each
 ///
 /// Shows the call that another process holds on the line; when nobody holds it, watches the idle line itself: ringing,
-/// caller ID, battery, alarms. Ends with --timeout, or when it is interrupted.
+/// caller ID, battery, alarms. Ends with --timeout, or when it is interrupted. An owner that says nothing at all - it is
+/// stopped, or its machine stands still - is told of with exit 75, after --timeout or 45 seconds.
 #[derive(Args, Debug)]
 pub struct Watch {
     /// The line, instead of --line
@@ -35,7 +36,7 @@ impl Watch {
 }
 
 fn watch_owner(global: &Global, name: &str) -> Result<Exit, Error> {
-    for event in client::events(&Places::of_this_process(), name)? {
+    for event in client::events_within(&Places::of_this_process(), name, global.timeout)? {
         show(global, &event?)?;
     }
     Ok(Exit::Done)

@@ -6,7 +6,7 @@ use super::request::{Answer, Ask, WireEvent};
 use super::sse::{Message, Reader};
 use crate::error::{Error, Exit};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Bytes, Frame, Incoming};
 use hyper::client::conn::http1;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -21,6 +21,10 @@ use tokio::time::timeout;
 const ANSWER_MAX: usize = 1024 * 1024;
 /// For an owner to begin a stream of events: nothing is waited for there.
 const BEGIN: Duration = Duration::from_secs(5);
+/// Between an owner's lock and its socket: no more than the opening of a card.
+const COMES_OR_GOES: Duration = Duration::from_secs(1);
+/// An owner with nothing to tell says so three times in it ([`Limits::keep_alive`](super::server::Limits)).
+const SILENT: Duration = Duration::from_secs(45);
 
 /// Puts `ask` to the owner of `line` and waits for the answer, at most `within`. The owner's own errors come back as
 /// errors, so an `Ok` is something done.
@@ -47,12 +51,19 @@ pub fn ask(places: &Places, line: &str, ask: &Ask, within: Duration) -> Result<A
 
 /// What happens on `line`, from now on. The iterator blocks, and ends when the owner leaves.
 pub fn events(places: &Places, line: &str) -> Result<Events, Error> {
+    events_within(places, line, None)
+}
+
+/// The same, and it ends after so long too.
+pub fn events_within(places: &Places, line: &str, within: Option<Duration>) -> Result<Events, Error> {
+    let until = within.map(|within| Instant::now() + within);
+    let begin = within.map_or(BEGIN, |within| within.min(BEGIN));
     let runtime = runtime(line)?;
     let request = Request::get("/v1/events").header("host", "tipring").body(Full::default());
     let request = request.map_err(|e| cannot_ask(line, &e.to_string()))?;
     let body = runtime.block_on(async {
-        let begun = timeout(BEGIN, send(places, line, request)).await;
-        let (status, response) = begun.unwrap_or_else(|_| Err(no_answer(line, BEGIN)))?;
+        let begun = timeout(begin, send(places, line, request)).await;
+        let (status, response) = begun.unwrap_or_else(|_| Err(silent(places, line, begin)))?;
         if status == StatusCode::OK {
             return Ok(response.into_body());
         }
@@ -60,7 +71,8 @@ pub fn events(places: &Places, line: &str) -> Result<Events, Error> {
         Err(understood(line, &body.to_bytes()).err().unwrap_or_else(|| not_understood(line)))
     })?;
     let reader = Reader::default();
-    Ok(Events { runtime, body, reader, ready: VecDeque::new(), line: line.into(), over: false, last: 0.0 })
+    let (ready, line, places) = (VecDeque::new(), line.into(), places.clone());
+    Ok(Events { runtime, body, reader, ready, line, places, until, over: false, last: 0.0 })
 }
 
 /// See [`events`].
@@ -71,6 +83,8 @@ pub struct Events {
     reader: Reader,
     ready: VecDeque<Message>,
     line: String,
+    places: Places,
+    until: Option<Instant>,
     over: bool,
     last: f64,
 }
@@ -100,18 +114,34 @@ impl Iterator for Events {
                     return Some(Err(not_understood(&self.line)));
                 }
                 None if self.over => return None,
-                None => match self.runtime.block_on(self.body.frame()) {
-                    Some(Ok(frame)) => {
+                None => match self.next_frame() {
+                    Ok(Some(Ok(frame))) => {
                         let data = frame.into_data().unwrap_or_default();
                         self.ready.extend(self.reader.feed(&data));
                     }
-                    Some(Err(_)) | None => {
+                    Ok(Some(Err(_)) | None) => {
                         self.over = true;
                         return Some(Err(left(&self.line)));
+                    }
+                    Err(waited) => {
+                        self.over = true;
+                        // the time is over, and all was well; but who is stopped has not merely nothing to say
+                        let on_time = waited < SILENT && stopped_owner(&self.places, &self.line).is_none();
+                        return (!on_time).then(|| Err(silent(&self.places, &self.line, waited)));
                     }
                 },
             }
         }
+    }
+}
+
+impl Events {
+    /// What comes next on the stream; or how long nothing came, when it is not to be waited for any longer.
+    fn next_frame(&mut self) -> Result<Option<Result<Frame<Bytes>, hyper::Error>>, Duration> {
+        let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
+        let wait = left.map_or(SILENT, |left| left.min(SILENT));
+        let body = &mut self.body;
+        self.runtime.block_on(async { timeout(wait, body.frame()).await }).map_err(|_| wait)
     }
 }
 
@@ -153,17 +183,15 @@ async fn send(
     Ok((response.status(), response))
 }
 
-/// An owner takes the line before it listens, and lets go of it after: for a moment it is held, and nobody answers.
-const HANDED_OVER: Duration = Duration::from_secs(1);
-
+/// An owner has the line a moment before it listens and a moment after it did: then it is looked for again.
 async fn connect(places: &Places, line: &str) -> Result<UnixStream, Error> {
-    let patience = Instant::now() + HANDED_OVER;
+    let until = Instant::now() + COMES_OR_GOES;
     loop {
         match connect_now(places, line).await {
-            Err(e) if e.exit == Exit::InUse && Instant::now() < patience => {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+            Err(e) if e.exit == Exit::InUse && Instant::now() < until => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            other => return other,
+            done => return done,
         }
     }
 }
@@ -230,14 +258,18 @@ fn no_answer(line: &str, within: Duration) -> Error {
     Error::new(Exit::StillBusy, format!("no answer from the owner of {line}"), why, next)
 }
 
-fn silent(places: &Places, line: &str, within: Duration) -> Error {
-    let pid = holder(places, line).and_then(|held| held.pid);
+/// The owner, when it is stopped (SIGSTOP, a debugger).
+fn stopped_owner(places: &Places, line: &str) -> Option<u32> {
+    let pid = holder(places, line)?.pid?;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // proc(5): the state follows the name, which is in brackets
-    let stat = pid.and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok());
-    let is_stopped =
-        stat.as_deref().and_then(|s| s.rsplit_once(") ")).is_some_and(|(_, rest)| rest.starts_with(['T', 't']));
+    let (_, state) = stat.rsplit_once(") ")?;
+    state.starts_with(['T', 't']).then_some(pid)
+}
+
+fn silent(places: &Places, line: &str, within: Duration) -> Error {
     let seconds = within.as_secs_f32();
-    let (why, next) = match pid.filter(|_| is_stopped) {
+    let (why, next) = match stopped_owner(places, line) {
         Some(pid) => (
             format!("process {pid} is stopped, and has said nothing for {seconds} s"),
             format!("let it go on with `kill -CONT {pid}`; `kill -KILL {pid}` ends it, and its call"),

@@ -41,6 +41,9 @@ pub struct LineLock {
 /// Who has the line. What is not known is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
+    /// As the owner knows it: the name of the file may be a hash of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,7 +60,7 @@ pub struct Held {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum TakeError {
-    Held(Held),
+    Held(Box<Held>),
     /// There is no place for locks, or it cannot be written.
     Failed(Error),
 }
@@ -86,10 +89,10 @@ impl LineLock {
                 Ok(file) => {
                     // a session, cron and root may have different directories, and the line is one
                     if let Some(held) = places.dirs().iter().filter(|d| **d != dir).find_map(|d| holder_in(d, line)) {
-                        return Err(TakeError::Held(held));
+                        return Err(TakeError::Held(Box::new(held)));
                     }
                     let uucp = match places.uucp(line).map(|(dir, name)| UucpLock::take(dir, &name)) {
-                        Some(Err(holder)) => return Err(TakeError::Held(holder.into())),
+                        Some(Err(holder)) => return Err(TakeError::Held(Box::new(Held::from(holder)))),
                         Some(Ok(uucp)) => uucp,
                         None => None,
                     };
@@ -105,7 +108,7 @@ impl LineLock {
                 }
                 Err((file, Errno::EWOULDBLOCK)) => {
                     if kernels_holder(&file).is_some() || attempt >= TRIES {
-                        return Err(TakeError::Held(described(&file, &path)));
+                        return Err(TakeError::Held(Box::new(described(&file, &path))));
                     }
                     thread::sleep(LOOKED_AT);
                 }
@@ -150,6 +153,7 @@ impl LineLock {
     /// A full disk must not stop a call: unsigned, the lock still locks, and the kernel still knows the pid.
     fn sign(&mut self, command: &str) {
         let held = Held {
+            line: Some(self.line.clone()),
             pid: Some(std::process::id()),
             command: Some(command.to_string()),
             user: Some(user_name(nix::unistd::Uid::effective().as_raw())),
@@ -177,6 +181,25 @@ pub fn holder(places: &Places, line: &str) -> Option<Held> {
     places.dirs().iter().find_map(|dir| holder_in(dir, line)).or_else(|| stranger(places, line))
 }
 
+/// Every line that one of us holds, whatever it is called; for `lines`.
+pub fn all_held(places: &Places) -> Vec<(String, Held)> {
+    let files = places.dirs().into_iter().filter_map(|dir| fs::read_dir(dir).ok()).flatten().flatten();
+    let mut all: Vec<(String, Held)> = files
+        .filter_map(|file| {
+            let path = file.path();
+            let name = path.file_name()?.to_str()?.strip_suffix(".lock")?.to_string();
+            let held = holder_at(&path)?;
+            // whoever may lock may write: a line that is not of this file's name is not believed
+            let told = held.line.as_deref().filter(|line| file_name(line) == name).map(str::to_string);
+            let line = told.or_else(|| (!name.contains('~')).then(|| name.replace('.', "/")))?;
+            Some((line, held))
+        })
+        .collect();
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all.dedup_by(|a, b| a.0 == b.0);
+    all
+}
+
 /// A program that knows nothing of us.
 fn stranger(places: &Places, line: &str) -> Option<Held> {
     let (dir, name) = places.uucp(line)?;
@@ -186,16 +209,24 @@ fn stranger(places: &Places, line: &str) -> Option<Held> {
 impl From<uucp::Holder> for Held {
     fn from(holder: uucp::Holder) -> Held {
         let user = holder.pid.and_then(|pid| fs::metadata(format!("/proc/{pid}")).ok()).map(|m| user_name(m.uid()));
-        Held { pid: holder.pid, command: holder.command, user, since: None, lock_file: Some(holder.path) }
+        Held { line: None, pid: holder.pid, command: holder.command, user, since: None, lock_file: Some(holder.path) }
     }
 }
 
 fn holder_in(dir: &Path, line: &str) -> Option<Held> {
-    let path = dir.join(format!("{}.lock", file_name(line)));
-    let file = open(&path, false).ok()?;
+    holder_at(&dir.join(format!("{}.lock", file_name(line))))
+}
+
+fn holder_at(path: &Path) -> Option<Held> {
+    let file = open(path, false).ok()?;
     match Flock::lock(file, FlockArg::LockSharedNonblock) {
         Ok(_) => None,
-        Err((file, _)) => Some(described(&file, &path)),
+        Err((file, _)) => {
+            let held = described(&file, path);
+            // whom nobody knows has let go of it in the meantime, or is another system's
+            let gone = held.pid.is_none() && Flock::lock(file, FlockArg::LockSharedNonblock).is_ok();
+            (!gone).then_some(held)
+        }
     }
 }
 
@@ -266,6 +297,7 @@ fn told_or_kernels(file: &File) -> Held {
     let Some(pid) = pid else { return Held::default() };
     let proc_dir = PathBuf::from(format!("/proc/{pid}"));
     Held {
+        line: None,
         pid: Some(pid),
         command: fs::read_to_string(proc_dir.join("comm")).ok().map(|c| shortened(c.trim_end())),
         user: fs::metadata(&proc_dir).ok().map(|m| user_name(m.uid())),
@@ -282,7 +314,7 @@ fn contents(file: &File) -> Option<Held> {
     let held: Held = serde_json::from_str(&text).ok()?;
     let short = |text: Option<String>| text.map(|t| shortened(&t));
     let (command, user, since) = (short(held.command), short(held.user), short(held.since));
-    Some(Held { pid: held.pid, command, user, since, lock_file: None })
+    Some(Held { line: held.line, pid: held.pid, command, user, since, lock_file: None })
 }
 
 /// Whoever may lock may write: a line of text for a terminal is made of it.
@@ -390,6 +422,7 @@ mod tests {
     #[test]
     fn the_loser_is_told_who_holds_the_line_in_one_sentence() {
         let held = Held {
+            line: None,
             pid: Some(4711),
             command: Some("tipring answer".into()),
             user: Some("alice".into()),

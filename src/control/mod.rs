@@ -14,8 +14,9 @@
 //! in-process when the line is our own.
 
 pub mod client;
+mod connections;
 pub mod lock;
-pub mod peer;
+mod peer;
 pub mod place;
 pub mod request;
 pub mod routes;

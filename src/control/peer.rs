@@ -12,6 +12,7 @@ use std::os::fd::AsFd;
 /// The process at the other end, as the kernel noted it when it connected (SO_PEERCRED, unix(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
+    pub pid: i32,
     pub uid: u32,
     pub gid: u32,
 }
@@ -19,7 +20,7 @@ pub struct Peer {
 impl Peer {
     pub fn of(socket: &impl AsFd) -> nix::Result<Peer> {
         let c = getsockopt(socket, PeerCredentials)?;
-        Ok(Peer { uid: c.uid(), gid: c.gid() })
+        Ok(Peer { pid: c.pid(), uid: c.uid(), gid: c.gid() })
     }
 
     pub fn may_act(self) -> bool {
@@ -47,7 +48,7 @@ mod tests {
     fn the_owner_root_and_the_group_may_act_and_nobody_else() {
         let group = Some(Gid::from_raw(77));
         let member = |uid, _| uid == 1002;
-        let may = |uid, gid, group| Peer { uid, gid }.may_act_for(1000, group, member);
+        let may = |uid, gid, group| Peer { pid: 4711, uid, gid }.may_act_for(1000, group, member);
         assert!(may(1000, 1000, None), "the owner");
         assert!(may(0, 0, None), "root");
         assert!(may(1001, 77, group), "by primary group");

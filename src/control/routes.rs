@@ -12,10 +12,11 @@
 //! | `GET /v1/events` | a stream of [`WireEvent`](super::WireEvent)s |
 //! | `GET /v1/openapi.json` | all this for programs; a test holds it against the routes and the bodies |
 
+use super::connections::Connection;
 use super::peer::Peer;
 use super::place::{GROUP, user_name};
 use super::request::{Answer, Ask, WireEvent};
-use super::server::{Cut, Shared};
+use super::server::Shared;
 use super::sse;
 use crate::error::{Error, Exit};
 use axum::Router;
@@ -100,18 +101,26 @@ pub(super) fn refusing(line: &str, peer: Peer) -> Router {
     Router::new().fallback(move || async move { error(StatusCode::FORBIDDEN, refusal) })
 }
 
-async fn status(State(shared): State<Arc<Shared>>) -> Response {
-    put(&shared, Ask::Status).await
+/// For who comes when all connections that there may be, of one process or of all, are busy.
+pub(super) fn crowded(line: &str) -> Router {
+    let why = "there are as many connections to its owner as there may be, and all of them are busy";
+    let refusal = Error::new(Exit::InUse, format!("cannot ask line {line}"), why, "close one of them, or try again");
+    Router::new().fallback(move || async move { error(StatusCode::SERVICE_UNAVAILABLE, refusal) })
+}
+
+async fn status(State(shared): State<Arc<Shared>>, Extension(connection): Extension<Connection>) -> Response {
+    put(&shared, &connection, Ask::Status).await
 }
 
 async fn act(shared: Arc<Shared>, tag: &str, request: Request) -> Response {
+    let connection = request.extensions().get::<Connection>().cloned().unwrap_or_default();
     let body = match timeout(shared.limits.body, read(request.into_body())).await {
         Ok(Ok(body)) => body,
         Ok(Err(refused)) => return refused,
         Err(_) => return error(StatusCode::REQUEST_TIMEOUT, not_a_request("its body did not come in time")),
     };
     match parse(tag, &body) {
-        Ok(ask) => put(&shared, ask).await,
+        Ok(ask) => put(&shared, &connection, ask).await,
         Err(e) => error(StatusCode::BAD_REQUEST, e),
     }
 }
@@ -133,12 +142,13 @@ fn parse(tag: &str, body: &[u8]) -> Result<Ask, Error> {
 }
 
 /// Puts an ask to the line's thread and waits for its answer.
-async fn put(shared: &Shared, ask: Ask) -> Response {
+async fn put(shared: &Shared, connection: &Connection, ask: Ask) -> Response {
     let Ok(_slot) = shared.asks_under_way.try_acquire() else {
         let why = format!("{} commands wait for it already", shared.limits.asks);
         let busy = Error::new(Exit::InUse, format!("cannot ask line {}", shared.line), why, "try again");
         return error(StatusCode::SERVICE_UNAVAILABLE, busy);
     };
+    let _busy = connection.begin();
     let (answer_to, mut answer) = oneshot::channel();
     if shared.asks.send((ask, answer_to)).is_err() {
         return gone(shared);
@@ -151,19 +161,21 @@ async fn put(shared: &Shared, ask: Ask) -> Response {
     }
 }
 
-async fn events(State(shared): State<Arc<Shared>>, Extension(cut): Extension<Cut>) -> Response {
+async fn events(State(shared): State<Arc<Shared>>, Extension(connection): Extension<Connection>) -> Response {
     let Ok(slot) = shared.watchers.clone().try_acquire_owned() else {
         let why = format!("{} others watch it already", shared.limits.watchers);
         let full = Error::new(Exit::InUse, format!("cannot watch line {}", shared.line), why, "end one of them");
         return error(StatusCode::SERVICE_UNAVAILABLE, full);
     };
+    // a watcher with nothing to see is not idle
+    let busy = connection.begin();
     let events = shared.events.subscribe();
     let (chunks, body) = mpsc::channel(1);
     tokio::spawn(async move {
         if !stream(&shared, events, &chunks).await {
-            cut.now();
+            connection.cut();
         }
-        drop(slot);
+        drop((slot, busy));
     });
     let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
     let mut response = Response::new(Body::new(Chunks(body)));

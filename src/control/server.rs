@@ -2,8 +2,10 @@
 //!
 //! Everything between it and the line's thread is a queue that the line's thread does not wait for: asks come to it
 //! over an unbounded channel of which at most [`Limits::asks`] are under way, events leave it over a broadcast that
-//! forgets the oldest. What a client does (sends nothing, reads nothing, goes away) costs a slot for [`Limits`]' time.
+//! forgets the oldest. What a client does (sends nothing, reads nothing, goes away) costs a slot for [`Limits`]' time, or
+//! until somebody else wants it.
 
+use super::connections::Connections;
 use super::lock::LineLock;
 use super::peer::Peer;
 use super::place::{SOCKET_PATH_MAX, group};
@@ -25,7 +27,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Notify, Semaphore, broadcast, oneshot, watch};
+use tokio::sync::{Semaphore, broadcast, oneshot, watch};
 use tokio::task::JoinSet;
 
 /// An ask, and where its answer goes. An answer to a client that has left goes nowhere, and that is all right.
@@ -45,6 +47,8 @@ pub struct Limits {
     /// When the owner leaves: for answers on their way. It delays the owner's end, not the line's.
     pub leave: Duration,
     pub connections: usize,
+    /// Of one process: a program that opens one after the other takes nobody's place but its own.
+    pub per_process: usize,
     /// Of these so many may watch: there is always room for a `hangup`.
     pub watchers: usize,
     /// Asks under way.
@@ -60,6 +64,7 @@ impl Default for Limits {
             keep_alive: Duration::from_secs(15),
             leave: Duration::from_millis(250),
             connections: 64,
+            per_process: 8,
             watchers: 32,
             asks: 16,
         }
@@ -119,6 +124,7 @@ impl Server {
             may_act,
             asks_under_way: Semaphore::new(limits.asks),
             watchers: Arc::new(Semaphore::new(limits.watchers)),
+            connections: Arc::default(),
             stopped,
         };
         let serve = move || {
@@ -160,6 +166,7 @@ pub(super) struct Shared {
     may_act: fn(Peer) -> bool,
     pub asks_under_way: Semaphore,
     pub watchers: Arc<Semaphore>,
+    connections: Arc<Connections>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -171,22 +178,12 @@ impl Shared {
     }
 }
 
-/// Closes the connection of whoever does not read.
-#[derive(Clone, Default)]
-pub(super) struct Cut(Arc<Notify>);
-
-impl Cut {
-    pub fn now(&self) {
-        self.0.notify_one();
-    }
-}
-
 async fn accept(listener: UnixListener, shared: Arc<Shared>) {
     let router = routes::router(shared.clone());
     let mut connections = JoinSet::new();
     loop {
-        // when all slots are taken the next one waits in the kernel's queue
-        let room = connections.len() < shared.limits.connections;
+        // who makes room is gone in a moment: a bound all the same, of tasks and descriptors
+        let room = connections.len() < 2 * shared.limits.connections;
         tokio::select! {
             biased;
             () = shared.stopped() => break,
@@ -207,33 +204,42 @@ async fn accept(listener: UnixListener, shared: Arc<Shared>) {
 
 async fn serve(stream: UnixStream, router: axum::Router, shared: Arc<Shared>) {
     let Ok(peer) = Peer::of(&stream) else { return };
+    let slot = shared.connections.enter(peer, &shared.limits);
     // the user database may be slow: not on the thread that serves the others
     let may_act = shared.may_act;
-    let may_act = tokio::task::spawn_blocking(move || may_act(peer)).await.unwrap_or(false);
-    let router = if may_act { router } else { routes::refusing(&shared.line, peer) };
-    let cut = Cut::default();
+    let may_act = tokio::task::spawn_blocking(move || may_act(peer));
+    let connection = slot.connection.clone();
+    let may_act = tokio::select! {
+        may_act = may_act => may_act.unwrap_or(false),
+        () = connection.is_cut() => return,
+    };
+    let router = match (may_act, slot.crowded) {
+        (false, _) => routes::refusing(&shared.line, peer),
+        (true, true) => routes::crowded(&shared.line),
+        (true, false) => router,
+    };
     let inner = TowerToHyperService::new(router);
     let service = service_fn({
-        let cut = cut.clone();
+        let connection = connection.clone();
         move |mut request: hyper::Request<Incoming>| {
-            request.extensions_mut().insert(cut.clone());
+            request.extensions_mut().insert(connection.clone());
             inner.call(request)
         }
     });
-    let connection = http1::Builder::new()
+    let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(shared.limits.head)
         .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
+    let mut served = pin!(served);
     // a client that breaks off or speaks no HTTP is no event of ours
     tokio::select! {
-        _ = connection.as_mut() => return,
-        () = cut.0.notified() => return,
-        () = shared.stopped() => connection.as_mut().graceful_shutdown(),
+        _ = served.as_mut() => return,
+        () = connection.is_cut() => return,
+        () = shared.stopped() => served.as_mut().graceful_shutdown(),
     }
     tokio::select! {
-        _ = connection => {}
-        () = cut.0.notified() => {}
+        _ = served => {}
+        () = connection.is_cut() => {}
     }
 }
 

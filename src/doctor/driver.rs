@@ -44,7 +44,7 @@ pub fn module(m: &Machine) -> Vec<Finding> {
                 check,
                 format!("built for kernel {kernel}, and this is {release}"),
                 format!("{} does not load into this kernel", shown(m, file)),
-                format!("dkms autoinstall -k {release}, or build dahdi-linux anew"),
+                rebuild(m, &release),
             ),
             None => {
                 Finding::bad(status, check, "not loaded", why, "modprobe dahdi and the card's driver, then dahdi_cfg")
@@ -55,13 +55,112 @@ pub fn module(m: &Machine) -> Vec<Finding> {
             check,
             format!("not built for this kernel, {release}"),
             format!("there is one for {}", others.join(", ")),
-            format!("apt install linux-headers-{release} && dkms autoinstall -k {release}"),
+            rebuild(m, &release),
         ),
-        None => {
-            let help = format!("apt install dahdi-dkms linux-headers-{release}, then modprobe dahdi");
-            Finding::bad(status, check, "not installed", why, help)
-        }
+        None => Finding::bad(status, check, "not installed", why, install(m, &release)),
     }]
+}
+
+/// What a module for the running kernel is built with, and how it is had.
+enum Headers {
+    There,
+    /// A package, by the command that installs it.
+    Package(String),
+    /// No package of this machine's has them, and what to do then.
+    Elsewhere(String),
+}
+
+fn headers(m: &Machine, release: &str) -> Headers {
+    if m.at(&format!("lib/modules/{release}/build")).exists() {
+        return Headers::There;
+    }
+    let flavour = release.rsplit('-').next().unwrap_or_default();
+    let elsewhere = |by: &str| {
+        Headers::Elsewhere(format!(
+            "kernel {release} is none of {by}: install the headers that its maker has for it, so that \
+             /lib/modules/{release}/build is there, or start a kernel of the distribution"
+        ))
+    };
+    match distribution(m) {
+        Distribution::Debian if is_packaged(m, release) => {
+            Headers::Package(format!("apt install linux-headers-{release}"))
+        }
+        Distribution::Debian => elsewhere("this machine's packages"),
+        Distribution::Fedora => Headers::Package(format!("dnf install kernel-devel-{release}")),
+        Distribution::Suse => Headers::Package(format!("zypper install kernel-{flavour}-devel")),
+        Distribution::Arch => Headers::Package(match flavour {
+            "lts" | "zen" | "hardened" => format!("pacman -S linux-{flavour}-headers"),
+            _ => "pacman -S linux-headers".into(),
+        }),
+        Distribution::Alpine => Headers::Package(format!("apk add linux-{flavour}-dev")),
+        Distribution::Unknown => elsewhere("a distribution that is known here"),
+    }
+}
+
+/// The driver is there, and not for this kernel.
+fn rebuild(m: &Machine, release: &str) -> String {
+    let build = format!("dkms autoinstall -k {release}");
+    let build = match m.at("var/lib/dkms/dahdi").is_dir() || matches!(distribution(m), Distribution::Debian) {
+        true => build,
+        false => format!("{build}, or `make install` in the source of dahdi-linux"),
+    };
+    match headers(m, release) {
+        Headers::There => build,
+        Headers::Package(install) => format!("{install} && {build}"),
+        Headers::Elsewhere(why) => format!("{why}; then {build}"),
+    }
+}
+
+/// There is no driver at all.
+fn install(m: &Machine, release: &str) -> String {
+    let debian = matches!(distribution(m), Distribution::Debian);
+    let driver = if debian { "apt install dahdi-dkms" } else { "`make install` in the source of dahdi-linux" };
+    match headers(m, release) {
+        Headers::There => format!("{driver}, then modprobe dahdi"),
+        Headers::Package(_) if debian => format!("{driver} linux-headers-{release}, then modprobe dahdi"),
+        Headers::Package(install) => format!("{install} gcc make, {driver}, then modprobe dahdi"),
+        Headers::Elsewhere(why) => format!("{why}; then {driver}, and modprobe dahdi"),
+    }
+}
+
+/// Whose packages there are (os-release(5)).
+enum Distribution {
+    Debian,
+    Fedora,
+    Suse,
+    Arch,
+    Alpine,
+    Unknown,
+}
+
+fn distribution(m: &Machine) -> Distribution {
+    let text = m.text("etc/os-release").or_else(|| m.text("usr/lib/os-release")).unwrap_or_default();
+    let value = |key: &str| {
+        let line = text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('='));
+        line.unwrap_or_default().trim_matches(['"', '\'']).to_string()
+    };
+    // its own name goes before the families that it is like
+    let words = format!("{} {}", value("ID"), value("ID_LIKE"));
+    let known = words.split_whitespace().find_map(|word| match word {
+        "debian" | "ubuntu" | "raspbian" => Some(Distribution::Debian),
+        "fedora" | "rhel" | "centos" => Some(Distribution::Fedora),
+        "suse" | "opensuse" | "sles" => Some(Distribution::Suse),
+        "arch" => Some(Distribution::Arch),
+        "alpine" => Some(Distribution::Alpine),
+        _ => None,
+    });
+    match known {
+        None if m.at("etc/debian_version").exists() => Distribution::Debian,
+        known => known.unwrap_or(Distribution::Unknown),
+    }
+}
+
+/// Whether dpkg brought the running kernel: only then is there a package of its headers. A machine of a hoster, a container
+/// or a kernel of one's own has none.
+fn is_packaged(m: &Machine, release: &str) -> bool {
+    ["linux-image", "linux-image-unsigned", "linux-modules"]
+        .iter()
+        .any(|package| m.at(&format!("var/lib/dpkg/info/{package}-{release}.list")).exists())
 }
 
 pub fn spans(m: &Machine) -> Vec<Finding> {

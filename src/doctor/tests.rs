@@ -36,6 +36,8 @@ impl Fake {
         fake.file("etc/udev/rules.d/70-tipring.rules", RULES);
         fake.file("run/systemd/timesync/synchronized", "");
         fake.file("proc/sys/kernel/osrelease", "6.1.0-18-amd64\n");
+        fake.file("etc/os-release", "PRETTY_NAME=\"Debian GNU/Linux 12\"\nID=debian\n");
+        fake.file("var/lib/dpkg/info/linux-image-6.1.0-18-amd64.list", "");
         fake.file("proc/dahdi/1", "Span 1: WCTDM/0 \"Wildcard TDM400P\" (MASTER)\n\n\t   1 WCTDM/0/0 FXSKS\n");
         fake.file("sys/module/dahdi/version", "3.4.0\n");
         fake.file("sys/bus/pci/devices/0000:01:00.0/vendor", "0xd161\n");
@@ -166,6 +168,46 @@ fn modem_manager_is_a_fault_where_it_takes_a_modem_of_ours() {
     assert!(takes.what.contains("pid 812") && takes.what.contains("0572:1340"), "{takes:#?}");
     fake.file("sys/bus/usb/devices/1-4/idVendor", "dead\n");
     assert_eq!(fake.findings().iter().find(|f| f.check == "modemmanager").unwrap().status, Status::Ok);
+}
+
+#[test]
+fn the_headers_are_those_of_the_running_kernel_wherever_it_came_from() {
+    let fake = Fake::without_driver();
+    let release = |release: &str, os: &str| {
+        fake.file("proc/sys/kernel/osrelease", format!("{release}\n"));
+        fake.file("etc/os-release", os);
+        fake.only("dahdi driver", Status::Fail).help.unwrap()
+    };
+    // a Debian on a kernel that no package brought: there is no package of its headers either
+    let help = release("6.6.31-custom", "ID=debian\n");
+    assert!(!help.contains("linux-headers-6.6.31") && help.contains("/lib/modules/6.6.31-custom/build"), "{help}");
+    assert!(help.contains("apt install dahdi-dkms"), "{help}");
+    for (kernel, os, wanted) in [
+        ("6.8.5-301.fc40.x86_64", "ID=fedora\n", "dnf install kernel-devel-6.8.5-301.fc40.x86_64 "),
+        ("5.14.0-427.el9.x86_64", "ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n", "dnf install kernel-devel-5.14.0"),
+        ("6.4.0-150600.21-default", "ID=\"opensuse-leap\"\nID_LIKE=\"suse opensuse\"\n", "kernel-default-devel"),
+        ("6.8.1-arch1-1", "ID=arch\n", "pacman -S linux-headers "),
+        ("6.6.30-1-lts", "ID=arch\n", "pacman -S linux-lts-headers "),
+        ("6.6.31-0-lts", "ID=alpine\n", "apk add linux-lts-dev "),
+        ("6.1.0", "ID=whatever\n", "/lib/modules/6.1.0/build"),
+    ] {
+        let help = release(kernel, os);
+        assert!(help.contains(wanted) && !help.contains("apt"), "{kernel}: {help}");
+        // once they are there they are not asked for again
+        fake.file(&format!("lib/modules/{kernel}/build/Makefile"), "");
+        let help = release(kernel, os);
+        assert!(!help.contains(wanted.trim()) && help.contains("make install"), "{kernel}: {help}");
+    }
+    let ubuntu = "ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n";
+    fake.file("var/lib/dpkg/info/linux-image-unsigned-6.8.0-31-generic.list", "");
+    let help = release("6.8.0-31-generic", ubuntu);
+    assert!(help.contains("apt install dahdi-dkms linux-headers-6.8.0-31-generic"), "{help}");
+    // built for another kernel alone: the same headers, then dkms
+    fake.file("lib/modules/6.8.0-30-generic/updates/dkms/dahdi.ko", "");
+    let help = release("6.8.0-31-generic", ubuntu);
+    assert_eq!(help, "apt install linux-headers-6.8.0-31-generic && dkms autoinstall -k 6.8.0-31-generic");
+    let help = release("6.6.31-custom", ubuntu);
+    assert!(help.contains("its maker") && help.ends_with("then dkms autoinstall -k 6.6.31-custom"), "{help}");
 }
 
 #[test]

@@ -62,6 +62,8 @@ pub struct CallLog {
     /// Lines of the record before the call began, the latest first.
     early: VecDeque<Record>,
     warned: bool,
+    /// Calls are kept so long.
+    keep: Option<Duration>,
     /// An intent that was not waited for any longer.
     late: Option<mpsc::Receiver<bool>>,
 }
@@ -106,8 +108,14 @@ impl CallLog {
             legs: Vec::new(),
             early: VecDeque::new(),
             warned: false,
+            keep: None,
             late: None,
         }
+    }
+
+    /// When this call is over, a few that are older go.
+    pub fn keep(&mut self, keep: Option<Duration>) {
+        self.keep = keep;
     }
 
     /// What the call is called in the journal, once it is there.
@@ -140,8 +148,12 @@ impl CallLog {
                 self.begin(now);
                 self.caller(id);
             }
-            // asked for in a call that goes on as it was: nothing more comes of it
-            Event::FlashDone | Event::DialDone if self.stage == Stage::Talking => self.close_intent("done"),
+            // asked for in a call that goes on as it was: it is done, and what is heard after it has no end
+            Event::FlashDone | Event::DialDone
+                if matches!(self.stage, Stage::Talking | Stage::OnHold | Stage::Conference) =>
+            {
+                self.close_intent("done");
+            }
             _ => {}
         }
     }
@@ -251,7 +263,7 @@ impl CallLog {
         self.close_intent(ending.name());
         self.order(Order::Row(Box::new(self.row.clone())));
         let (done, waited) = mpsc::sync_channel(1);
-        self.order(Order::End { done });
+        self.order(Order::End { keep: self.keep, done });
         let _ = waited.recv_timeout(AFTER_CALL);
         self.leave();
     }
@@ -322,7 +334,7 @@ fn us(at: Time) -> i64 {
     i64::try_from(at.as_us()).unwrap_or(i64::MAX)
 }
 
-fn now_ms() -> i64 {
+pub(super) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
@@ -386,6 +398,30 @@ mod tests {
         assert_eq!(call.intents[0].outcome.as_deref(), Some("answer heard ringing"));
         assert_eq!((call.intents[1].what.as_str(), &call.intents[1].outcome), ("flash 600ms", &None));
         assert_eq!(call.intents[1].t, 9.0);
+    }
+
+    #[test]
+    fn digits_that_were_sent_are_in_flight_no_more_whether_in_talk_on_hold_or_among_three() {
+        for stage in [Stage::Talking, Stage::OnHold, Stage::Conference] {
+            let dir = tempfile::tempdir().unwrap();
+            let mut log = incoming(dir.path());
+            log.stage(Time::ms(4_000), stage);
+            let digits = Action::Dial("5550100".parse().unwrap(), Default::default());
+            log.about_to(Time::ms(5_000), stage, &digits);
+            log.event(Time::ms(6_000), &Event::DialDone);
+            // the owner is killed: what it has told is written
+            drop(log);
+            let deadline = std::time::Instant::now() + Duration::from_secs(20);
+            // on a machine that is busy there may be no journal yet
+            let written = || {
+                let store = Store::read(&dir.path().join("journal.db"), Duration::from_secs(5)).ok()?;
+                let call = store.list(&Filter::default()).ok()?.first()?.id.clone();
+                store.show(&call).ok()??.intents.first()?.outcome.clone()
+            };
+            while written().as_deref() != Some("done") {
+                assert!(std::time::Instant::now() < deadline, "{stage:?}: still in flight");
+            }
+        }
     }
 
     #[test]

@@ -14,6 +14,9 @@
 //! A journal that is locked, full, damaged, read-only or of a newer version never stops a call: one warning, and the call
 //! goes on. A damaged one is moved aside and a new one begun.
 //!
+//! Calls are kept for ever, or as long as `[journal] keep` says: then each call's end removes a few that are older, once
+//! the line is on-hook and free ([`prune`]).
+//!
 //! The lines of the record are kept masked, like every log. The numbers of the parties are kept in the clear: the journal
 //! is its owner's own list of calls, in a file that nobody else may read (0600; the machine's in `/var/lib/tipring` 0640,
 //! for the group `tipring`).
@@ -23,6 +26,7 @@ pub mod error;
 pub mod export;
 pub mod owner;
 pub mod place;
+pub mod prune;
 pub mod query;
 pub mod store;
 pub mod when;

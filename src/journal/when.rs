@@ -3,7 +3,7 @@
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, ToSpan, Zoned};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// Which end of a time that is a whole day is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,22 @@ fn parse_at(text: &str, edge: Edge, now: &Zoned) -> Result<i64, String> {
     let local = text.parse::<DateTime>().or_else(|_| text.parse().map(|time| now.date().to_datetime(time)));
     let zoned = local.and_then(|at| at.to_zoned(now.time_zone().clone())).map_err(|_| bad())?;
     Ok(zoned.timestamp().as_millisecond())
+}
+
+/// An age: `400d`, `52w`, `36h`.
+pub fn age(text: &str) -> Result<Duration, String> {
+    let bad = || format!("`{}` is no age: write 400d, 52w or 36h", crate::error::printable(text));
+    let text = text.trim();
+    let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
+    let n: u64 = text[..split].parse().map_err(|_| bad())?;
+    let unit = match &text[split..] {
+        "h" => 3_600,
+        "d" => 86_400,
+        "w" => 7 * 86_400,
+        _ => return Err(bad()),
+    };
+    // a century: what is meant to be kept for ever has no age
+    n.checked_mul(unit).filter(|s| *s <= 36_525 * 86_400).map(Duration::from_secs).ok_or_else(bad)
 }
 
 fn span_ago(text: &str) -> Option<Span> {
@@ -130,6 +146,16 @@ mod tests {
         assert_eq!(read("2026-02-01", Edge::End), "2026-02-01T22:59:59.999Z");
         assert_eq!(read("today", Edge::End), "2026-02-03T22:59:59.999Z");
         assert_eq!(read("2026-03-29", Edge::End), "2026-03-29T21:59:59.999Z", "a day of 23 hours");
+    }
+
+    #[test]
+    fn ages_are_written_in_hours_days_and_weeks() {
+        assert_eq!(age("36h"), Ok(Duration::from_secs(36 * 3600)));
+        assert_eq!(age(" 400d"), Ok(Duration::from_secs(400 * 86_400)));
+        assert_eq!(age("2w"), age("14d"));
+        for bad in ["", "d", "400", "400 d", "-1d", "1m", "1y", "1.5d", "36526d", "99999999999999999999d"] {
+            assert!(age(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -60,8 +60,9 @@ pub enum Order {
         n: usize,
         outcome: String,
     },
-    /// The call is over: the same.
+    /// The call is over: the same. Then there is time for calls that are older than they are to be kept.
     End {
+        keep: Option<Duration>,
         done: SyncSender<bool>,
     },
 }
@@ -99,6 +100,7 @@ pub fn run(place: Surroundings, orders: &Receiver<Order>, told: Arc<Told>) {
         outcomes: Vec::new(),
         retry_at: None,
         warned: false,
+        keep: None,
     }
     .serve(orders);
 }
@@ -116,6 +118,7 @@ struct Writer {
     outcomes: Vec<(usize, String)>,
     retry_at: Option<Instant>,
     warned: bool,
+    keep: Option<Duration>,
 }
 
 impl Writer {
@@ -151,6 +154,13 @@ impl Writer {
                     let result = self.flush(durability);
                     self.tell(result)
                 };
+                if ended
+                    && written
+                    && let (Some(keep), Some(store)) = (self.keep, &mut self.store)
+                {
+                    // another process is writing: another call's end has another chance
+                    let _ = store.prune_in_passing(keep, super::call_log::now_ms());
+                }
                 for done in waiting {
                     let _ = done.try_send(written);
                 }
@@ -183,7 +193,8 @@ impl Writer {
                 waiting.push(done);
             }
             Order::Outcome { n, outcome } => self.outcomes.push((n, outcome)),
-            Order::End { done } => {
+            Order::End { keep, done } => {
+                self.keep = keep;
                 waiting.push(done);
                 return true;
             }

@@ -71,14 +71,17 @@ pub fn warn(text: &str) {
 pub fn report_error(style: Style, error: &Error) -> Exit {
     let _ = writeln!(io::stderr().lock(), "{error}");
     if style.json {
-        let document = json!({
+        let mut document = json!({
             "schema": "tipring.error/1",
             "error": error.what,
             "cause": error.why,
             "help": error.next,
             "exit": error.exit.code(),
         });
-        let _ = writeln!(io::stdout().lock(), "{document}");
+        if let Some(detail) = &error.detail {
+            document["detail"] = detail.as_str().into();
+        }
+        let _ = writeln!(io::stdout().lock(), "{}", one_line(&document));
     }
     error.exit
 }

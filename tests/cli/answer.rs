@@ -235,3 +235,41 @@ fn a_call_is_waited_for_no_longer_than_was_said() {
         assert!(run.json()["seconds"].as_f64().unwrap() < 10.0, "{}", run.all());
     }
 }
+
+/// The way to a busy target and back takes its time, which is no talk.
+#[test]
+fn talk_that_is_limited_ends_for_a_caller_who_came_back_and_for_three_together() {
+    let t = Tipring::start();
+    let config = t.file(
+        "tipring.toml",
+        "[line.a]\nport = \"sim/us?clock=virtual&scenario=incoming\"\ntransfer.complete = \"stay\"\n",
+    );
+    for (target, code, result) in [("5550101", 20, "hung up"), ("5550100", 0, "all hung up")] {
+        let moved = ["answer", "--transfer-to", target, "--warm", "--hangup-after", "12s"];
+        let json =
+            t.run(&[&["--config", &config, "--json", "--timeout", "10m"][..], &moved].concat()).exits(code).json();
+        let steps = json["steps"].as_array().unwrap();
+        let [.., before, last] = &steps[..] else { panic!("{json:#}") };
+        assert_eq!((last["step"].as_str(), last["result"].as_str()), (Some("talk"), Some(result)), "{json:#}");
+        let seconds = last["t"].as_f64().unwrap() - before["t"].as_f64().unwrap();
+        assert!((11.9..15.0).contains(&seconds), "{seconds} s of talk: {json:#}");
+    }
+}
+
+#[test]
+fn what_is_played_in_a_call_is_refused_where_the_call_is_moved_on_at_once() {
+    let t = Tipring::start();
+    for option in ["--play", "--say"] {
+        let run = t.run(&["--line", "sim/us?clock=virtual", "answer", "--transfer-to", "5550100", option, "x.wav"]);
+        assert!(run.stderr.contains(option) && run.stderr.contains("--brief"), "{}", run.all());
+        run.exits(2);
+    }
+}
+
+#[test]
+fn a_plan_says_how_long_talk_may_last() {
+    let t = Tipring::start();
+    let args = ["--dry-run", "--line", "sim/us", "answer", "--transfer-to", "5550100", "--hangup-after", "3m"];
+    let run = t.run(&args).exits(0);
+    assert!(run.stdout.contains("after 180 s of talk that is left on this line: hang up"), "{}", run.all());
+}

@@ -86,6 +86,19 @@ fn who_is_connected_does_not_hear_himself_from_the_other_line() {
 }
 
 #[test]
+fn talk_that_is_limited_ends_for_the_two_who_are_connected_here() {
+    let tipring = Tipring::start();
+    let line = scenario(&tipring, "", 600.0);
+    let moved = ["answer", "--transfer-to", "5550100", "--warm", "--second-line", SECOND, "--hangup-after", "40s"];
+    let json = tipring.run(&[&["--line", &line, "--json"][..], &moved].concat()).exits(0).json();
+    assert_eq!(json["outcome"], "bridged", "{json:#}");
+    let talked = step(&json, "talk", "all hung up").unwrap_or_else(|| panic!("it is not said: {json:#}"));
+    let connected = step(&json, "bridge", "connected here").unwrap();
+    let seconds = talked["t"].as_f64().unwrap() - connected["t"].as_f64().unwrap();
+    assert!((39.9..40.2).contains(&seconds), "{seconds} s of talk: {json:#}");
+}
+
+#[test]
 fn nobody_reached_leaves_the_caller_where_he_was() {
     let tipring = Tipring::start();
     let line = scenario(&tipring, "", 600.0);

@@ -141,6 +141,48 @@ fn the_journal_is_where_the_configuration_says() {
 }
 
 #[test]
+fn old_calls_are_removed_when_that_is_asked_for_and_noted_ones_stay() {
+    let t = after_two_calls();
+    t.run(&["calls", "prune"]).exits(2);
+    t.run(&["calls", "prune", "--older-than", "1 fortnight"]).exits(2);
+    assert_eq!(t.run(&["--json", "calls", "prune", "--older-than", "1h"]).exits(0).json()["calls"], 0);
+    t.run(&["calls", "note", "last", "keep me"]).exits(0);
+    let plan = t.run(&["--dry-run", "calls", "prune", "--older-than", "0h"]).exits(0);
+    assert!(
+        plan.stdout.starts_with("remove 1 calls") && plan.stdout.contains("1 with notes or tags stay"),
+        "{}",
+        plan.all()
+    );
+    assert_eq!(listed(&t, &[]).len(), 2, "nothing was touched");
+    let json = t.run(&["--json", "calls", "prune", "--older-than", "0h"]).exits(0).json();
+    assert_eq!((&json["schema"], &json["calls"], &json["spared"]), (&"tipring.prune/1".into(), &1.into(), &1.into()));
+    assert_eq!(listed(&t, &[]).len(), 1);
+    t.run(&["calls", "prune", "--older-than", "0h", "--noted"]).exits(0);
+    assert_eq!(listed(&t, &[]).len(), 0);
+    let fresh = Tipring::start();
+    assert_eq!(fresh.run(&["--json", "calls", "prune", "--older-than", "1d"]).exits(0).json()["calls"], 0);
+}
+
+/// The call that is just over stays, however short the time.
+#[test]
+fn calls_that_are_older_than_they_are_to_be_kept_go_when_a_later_one_is_over() {
+    let t = after_two_calls();
+    let old = rusqlite::Connection::open(t.path().join("state/journal.db")).unwrap();
+    old.execute("UPDATE call SET begun_ms = begun_ms - 3 * 86400000", []).unwrap();
+    drop(old);
+    let call = |config: &str| {
+        let config = t.file("tipring.toml", config);
+        t.run(&["--config", &config, "-q", "--line", "sim/us?clock=virtual", "dial", "5550101"]).exits(10);
+        listed(&t, &[]).len()
+    };
+    assert_eq!(call(""), 3);
+    assert_eq!(call("[journal]\nkeep = \"4d\"\n"), 4);
+    assert_eq!(call("[journal]\nkeep = \"2d\"\n"), 3, "two went, one came");
+    let config = t.file("tipring.toml", "[journal]\nkeep = \"2d\"\n");
+    assert_eq!(t.run(&["--config", &config, "--json", "calls", "prune"]).exits(0).json()["calls"], 0);
+}
+
+#[test]
 fn an_id_may_be_shortened_as_long_as_it_is_one() {
     let t = after_two_calls();
     for call in listed(&t, &[]) {

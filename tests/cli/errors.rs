@@ -31,6 +31,14 @@ fn unknown_lines_are_refused_with_where_to_look() {
         );
     }
     one_error(Tipring::start().run(&["--line", "sim/zz", "dial", "5550100"]), 2, &["no facts about the country"]);
+    let t = Tipring::start();
+    let config = t.file("lines.toml", "[line.office]\nport = \"sim/us\"\n[line.shop]\nport = \"sim/gb\"\n");
+    for command in [&["dial", "5550100"][..], &["hangup"], &["watch"]] {
+        let run = t.run(&[&["--config", &config, "--line", "ofice"], command].concat());
+        let told =
+            ["lines.toml has no line of that name", "did you mean `office`?", "in the configuration: office, shop;"];
+        one_error(run, 2, &told);
+    }
     one_error(Tipring::start().run(&["--line", "sim/us?colour=red", "dial", "5550100"]), 2, &["colour", "seed"]);
 }
 
@@ -47,7 +55,13 @@ fn a_broken_configuration_is_shown_where_it_is_broken() {
     let t = Tipring::start();
     let config = t.file("bad.toml", "[line.office]\nport = \"sim/us\"\nflash_ms = [5000]\n");
     let run = t.run(&["--config", &config, "--line", "office", "dial", "5550100"]);
+    assert!(run.stderr.starts_with("error: cannot use the configuration"), "what goes first: {}", run.all());
     one_error(run, 3, &["bad.toml:3:13", "must be 50..=1500 ms"]);
+    let config = t.file("echo.toml", "[line.office]\nport = \"sim/us\"\necho_canceller = \"maybe\"\n");
+    let run = t.run(&["--config", &config, "--line", "office", "dial", "5550100"]);
+    one_error(run, 3, &["echo.toml:3:18", "`maybe`", "mg2:128"]);
+    let json = t.run(&["--config", &config, "--json", "lines"]).exits(3).json();
+    assert!(json["detail"].as_str().is_some_and(|detail| detail.contains("echo.toml:3:18")), "{json:#}");
     let config = t.file("worse.toml", "[line\n");
     one_error(t.run(&["--config", &config, "--line", "sim/us", "dial", "1"]), 3, &["worse.toml:1"]);
     one_error(t.run(&["--config", "/no/such/file", "--line", "sim/us", "dial", "1"]), 3, &["/no/such/file"]);

@@ -8,6 +8,7 @@ mod completions;
 mod dial;
 mod errors;
 mod examples;
+mod manual;
 mod owner;
 mod parallel;
 

@@ -15,9 +15,14 @@ struct Owner {
 impl Owner {
     /// Starts `answer` and returns when the call is up.
     fn answering(t: &Tipring) -> Owner {
+        Owner::answering_with(t, &[])
+    }
+
+    fn answering_with(t: &Tipring, options: &[&str]) -> Owner {
         let mut child = t
             .command()
             .args(["-v", "--line", LINE, "answer"])
+            .args(options)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -104,6 +109,22 @@ fn the_second_process_that_wants_the_line_is_told_who_holds_it() {
 }
 
 #[test]
+fn a_simulated_line_that_is_held_is_listed_however_it_was_named() {
+    let t = Tipring::start();
+    let held = |t: &Tipring| {
+        let json = t.run(&["--json", "lines"]).exits(0).json();
+        let rows = json["lines"].as_array().unwrap();
+        rows.iter().find(|row| row["port"] == LINE).map(|row| row["holder"].as_str().unwrap_or_default().to_string())
+    };
+    assert_eq!(held(&t), None);
+    let owner = Owner::answering(&t);
+    let pid = owner.child.id().to_string();
+    assert!(held(&t).is_some_and(|holder| holder.contains(&pid)), "{:?}", held(&t));
+    owner.ends_by_hangup(&t);
+    assert_eq!(held(&t), None, "a lock file that nobody holds is no line");
+}
+
+#[test]
 fn of_ten_processes_at_once_one_has_the_line_and_nine_are_told_who() {
     let t = Tipring::start();
     let args = ["--line", "sim/us?speed=8", "dial", "5550111", "--hangup-after", "never"];
@@ -183,6 +204,33 @@ fn an_owner_that_is_stopped_is_told_at_once_and_named() {
 }
 
 #[test]
+fn who_watches_an_owner_that_is_stopped_is_told_so_when_the_time_is_over() {
+    let t = Tipring::start();
+    let owner = Owner::answering(&t);
+    let pid = owner.child.id();
+    let signal = |signal| nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid as i32), signal).unwrap();
+    let watch = |time: &str| t.run(&["--line", LINE, "--timeout", time, "watch"]);
+    watch("50ms").exits(0);
+    // stopped before the watcher comes, and while he watches
+    signal(nix::sys::signal::Signal::SIGSTOP);
+    let run = watch("100ms").exits(75);
+    assert!(run.stderr.contains(&format!("kill -CONT {pid}")), "{}", run.all());
+    signal(nix::sys::signal::Signal::SIGCONT);
+    let mut watcher = t.command();
+    watcher.args(["--line", LINE, "--timeout", "3s", "watch"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut watcher = watcher.spawn().unwrap();
+    t.run(&["--line", LINE, "dtmf", "5"]).exits(0);
+    let mut seen = BufReader::new(watcher.stdout.take().unwrap()).lines();
+    t.run(&["--line", LINE, "dtmf", "5"]).exits(0);
+    assert!(seen.any(|l| l.is_ok_and(|l| l.contains("dtmf"))), "it watches");
+    signal(nix::sys::signal::Signal::SIGSTOP);
+    let run = Run::of(watcher.wait_with_output().unwrap()).exits(75);
+    assert!(run.stderr.contains(&format!("process {pid} is stopped")), "{}", run.all());
+    signal(nix::sys::signal::Signal::SIGCONT);
+    owner.ends_by_hangup(&t);
+}
+
+#[test]
 fn a_detached_owner_outlives_its_command() {
     let t = Tipring::start();
     let run = t.run(&["--json", "--line", LINE, "answer", "--detach"]).exits(0);
@@ -204,6 +252,17 @@ fn a_caller_on_hold_is_retrieved() {
     assert_eq!(back["result"], "retrieved", "{back:#}");
     t.run(&["--line", LINE, "hangup"]).exits(0);
     owner.ends().exits(0);
+}
+
+#[test]
+fn talk_that_is_limited_stays_limited_after_a_hold() {
+    let t = Tipring::start();
+    let owner = Owner::answering_with(&t, &["--hangup-after", "60s"]);
+    t.run(&["--line", LINE, "hold"]).exits(0);
+    t.run(&["--line", LINE, "retrieve"]).exits(0);
+    owner.ends().exits(0);
+    let record = t.run(&["calls", "show", "last"]).exits(0);
+    assert!(record.stdout.contains("talk heard as long as was to be -> hung up"), "{}", record.all());
 }
 
 #[test]

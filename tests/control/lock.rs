@@ -17,7 +17,7 @@ const LINE: &str = "dahdi/1";
 
 fn held(taken: Result<LineLock, TakeError>) -> Held {
     match taken {
-        Err(TakeError::Held(held)) => held,
+        Err(TakeError::Held(held)) => *held,
         other => panic!("expected the line to be held: {other:?}"),
     }
 }

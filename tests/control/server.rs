@@ -168,6 +168,57 @@ fn a_client_that_does_not_go_on_is_let_go() {
     exchange(owner.connect(), b"");
 }
 
+/// All from one process here, which has the stricter limit; of many processes is told beside the rule itself.
+#[test]
+fn who_only_sits_there_keeps_nobody_out_and_watchers_stay() {
+    let limits = Limits { head: NEVER, connections: 12, per_process: 12, ..LIMITS };
+    let owner = Owner::with_limits(limits, |_| status());
+    let mut events = client::events(&owner.places, LINE).unwrap();
+    // silent, half a request, a whole one and then silent
+    let mut idle = Vec::new();
+    for n in 0..130 {
+        let mut stream = owner.connect();
+        let _ = match n % 3 {
+            0 => Ok(()),
+            1 => stream.write_all(b"POST /v1/call/dtmf HTTP/1.1\r\nContent-Length: 9\r\n\r\n{"),
+            _ => stream.write_all(b"GET /v1/call HTTP/1.1\r\nHost: x\r\n\r\n"),
+        };
+        idle.push(stream);
+    }
+    let begin = Instant::now();
+    assert_eq!(client::ask(&owner.places, LINE, &Ask::Status, SOON).unwrap(), status());
+    assert!(begin.elapsed() < SOON);
+    owner.events.send(WireEvent { t: 1.0, who: "us".into(), what: "on-hook".into() }).unwrap();
+    assert_eq!(events.next().unwrap().unwrap().what, "on-hook", "who watches is not idle");
+    drop(idle);
+}
+
+#[test]
+fn a_process_that_is_busy_on_all_its_connections_is_told_so_and_others_are_served() {
+    let (asks, asked) = mpsc::channel::<Asked>();
+    let owner = Owner::silent(Limits { per_process: 2, ..LIMITS }, asks);
+    let busy: Vec<_> = (0..2)
+        .map(|_| {
+            let stream = owner.connect();
+            let client = std::thread::spawn(move || exchange(stream, &request("POST", "/v1/call/hangup", "")));
+            (client, asked.recv().unwrap().1)
+        })
+        .collect();
+    let (code, body) = exchange(owner.connect(), &request("GET", "/v1/call", ""));
+    assert_eq!((code, json(&body)["exit"].as_u64()), (503, Some(5)), "{body}");
+    let curl = std::process::Command::new("curl")
+        .args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "--unix-socket"])
+        .arg(owner.path())
+        .arg("http://tipring/v1/openapi.json")
+        .output()
+        .expect("curl runs");
+    assert_eq!(String::from_utf8_lossy(&curl.stdout), "200");
+    for (client, answer) in busy {
+        answer.send(done()).unwrap();
+        assert_eq!(client.join().unwrap().0, 200);
+    }
+}
+
 #[test]
 fn the_owners_own_errors_keep_their_exit_codes() {
     let refuse =
@@ -416,6 +467,20 @@ fn without_an_owner_there_is_no_call_to_act_on() {
     let _lock = LineLock::take(&places, "dahdi/1", "tipring watch").unwrap();
     let e = client::ask(&places, "dahdi/1", &Ask::HangUp, SOON).unwrap_err();
     assert!(e.exit == Exit::InUse && e.why.contains("(tipring watch)"), "{e}");
+}
+
+#[test]
+fn an_owner_that_has_just_taken_the_line_is_waited_for_a_moment() {
+    let dir = tempfile::tempdir().unwrap();
+    let places = Places::at(dir.path());
+    let lock = LineLock::take(&places, LINE, "tipring answer").unwrap();
+    let client = std::thread::spawn(move || client::ask(&places, LINE, &Ask::Status, SOON));
+    std::thread::sleep(Duration::from_millis(30));
+    let (asks, asked) = mpsc::channel::<Asked>();
+    let _server = Server::start(&lock, asks, broadcast::channel(1).0).unwrap();
+    let (_, answer) = asked.recv_timeout(SOON).expect("the client has not given up");
+    answer.send(status()).unwrap();
+    assert_eq!(client.join().unwrap(), Ok(status()));
 }
 
 #[test]

@@ -128,6 +128,7 @@ pub const LIMITS: Limits = Limits {
     keep_alive: Duration::from_secs(20),
     leave: Duration::from_millis(500),
     connections: 64,
+    per_process: 8,
     watchers: 32,
     asks: 16,
 };

@@ -84,8 +84,11 @@ impl std::str::FromStr for EchoCanceller {
             "default" => Ok(EchoCanceller::Configured),
             "off" | "own" => Ok(EchoCanceller::Off),
             named => {
-                let (name, taps) = named.split_once(':').unwrap_or((named, "128"));
-                let taps = taps.parse().map_err(|_| {
+                let known = KNOWN_CANCELLERS.contains(&named) || takes_the_kernel_down(named);
+                // a name alone is one that there is; whose name we do not know is written with its taps
+                let parts = named.split_once(':').or(known.then_some((named, "128")));
+                let parts = parts.and_then(|(name, taps)| Some((name, taps.parse().ok()?)));
+                let (name, taps) = parts.ok_or_else(|| {
                     PortError::BadOption(format!("echo canceller `{}`: write mg2:128", crate::error::printable(named)))
                 })?;
                 check_canceller(name, taps)?;
@@ -174,6 +177,9 @@ impl OpenOptions {
 
 /// The kernel takes these lengths and quietly puts 128 for others.
 const TAPS: [u32; 6] = [32, 64, 128, 256, 512, 1024];
+
+/// The kernel's own that may run (dahdi-linux, `dahdi_echocan_*`).
+const KNOWN_CANCELLERS: [&str; 5] = ["mg2", "oslec", "kb1", "jpah", "hpec"];
 
 fn takes_the_kernel_down(canceller: &str) -> bool {
     matches!(canceller.to_ascii_lowercase().as_str(), "sec" | "sec2")
