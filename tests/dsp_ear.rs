@@ -1,5 +1,8 @@
 //! What an ear says, and when: the promises that calls rely on.
 
+mod pieces;
+
+use pieces::pieces;
 use proptest::prelude::*;
 use std::time::Duration;
 use tipring::clock::Time;
@@ -346,19 +349,11 @@ proptest! {
             .tone(ToneKind::Busy, 2500)
             .silence(700)
             .samples();
-        let (mut whole, mut pieces) = (Vec::new(), Vec::new());
+        let (mut whole, mut split) = (Vec::new(), Vec::new());
         Ear::new(country(code), Time::ms(3)).feed(&samples, &mut whole);
         let mut ear = Ear::new(country(code), Time::ms(3));
-        let mut rest = &samples[..];
-        for n in sizes.into_iter().cycle() {
-            let (now, later) = rest.split_at(n.min(rest.len()));
-            ear.feed(now, &mut pieces);
-            rest = later;
-            if rest.is_empty() {
-                break;
-            }
-        }
-        prop_assert_eq!(whole, pieces);
+        pieces(&samples, &sizes).for_each(|piece| ear.feed(piece, &mut split));
+        prop_assert_eq!(whole, split);
     }
 
     #[test]

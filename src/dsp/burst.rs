@@ -393,7 +393,7 @@ impl Tally {
     fn add(&mut self, set: SoundSet) {
         self.looks += 1;
         for (i, (fitted, doubt)) in self.fitted.iter_mut().zip(&mut self.doubt).enumerate() {
-            if set.meets(SoundSet::one(i)) {
+            if set.has(i) {
                 *fitted += 1;
                 *doubt = doubt.saturating_sub(1);
             } else {
@@ -403,8 +403,11 @@ impl Tally {
     }
 
     fn forgive(&mut self, set: SoundSet) {
+        if set.is_empty() {
+            return;
+        }
         for (i, doubt) in self.doubt.iter_mut().enumerate() {
-            if set.meets(SoundSet::one(i)) {
+            if set.has(i) {
                 *doubt = 0;
             }
         }
@@ -426,6 +429,6 @@ impl Tally {
     }
 
     fn set(&self, pick: impl Fn(usize) -> bool) -> SoundSet {
-        (0..64).filter(|&i| pick(i)).fold(SoundSet::NONE, |set, i| set.with(SoundSet::one(i)))
+        SoundSet::of(pick)
     }
 }

@@ -243,6 +243,7 @@ pub struct DahdiPort {
     selector: Selector,
     channel: Arc<Channel>,
     capabilities: Capabilities,
+    law: Law,
     frames: rtrb::Consumer<Frame>,
     to_send: rtrb::Producer<Frame>,
     signals: rtrb::Consumer<(Time, Signal)>,
@@ -266,7 +267,7 @@ impl DahdiPort {
         let params = ioctl::get_params(fd).map_err(failed("read the parameters"))?;
         let signalling = Signalling::from_sigtype(params.sigtype);
         let kind = suitable(&port, number, signalling, params.sigcap, options.kind)?;
-        set_up(fd, &port, number, options, params)?;
+        let law = set_up(fd, &port, number, options, params)?;
         let cancels = set_canceller(root, fd, &port, number, &options.echo_canceller)?;
 
         let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)
@@ -307,6 +308,7 @@ impl DahdiPort {
                 echo_canceller: cancels,
                 hears_digits: false,
             },
+            law,
             frames,
             to_send,
             signals,
@@ -408,6 +410,11 @@ impl Port for DahdiPort {
 
     fn kind(&self) -> PortKind {
         self.channel.kind
+    }
+
+    /// Samples may be linear to us: the line is companded all the same.
+    fn law(&self) -> Option<Law> {
+        Some(self.law)
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -611,7 +618,7 @@ fn set_up(
     number: u32,
     options: &OpenOptions,
     mut params: ioctl::Params,
-) -> Result<(), PortError> {
+) -> Result<Law, PortError> {
     let failed = |what: &'static str| move |e| explain_errno(port, what, e);
     let mut buffers = ioctl::BufferInfo {
         txbufpolicy: match options.policy {
@@ -647,13 +654,10 @@ fn set_up(
     // the state of the pair is read below, and events of before the opening are not ours
     ioctl::flush(fd, ioctl::FLUSH_ALL).map_err(failed("flush the buffers"))?;
     // tell of gaps: the driver's default is not to
-    match ioctl::buffer_events(fd, 1) {
-        Ok(()) => Ok(()),
-        Err(e) => {
-            tracing::debug!(channel = number, error = %e, "this driver does not tell of gaps");
-            Ok(())
-        }
+    if let Err(e) = ioctl::buffer_events(fd, 1) {
+        tracing::debug!(channel = number, error = %e, "this driver does not tell of gaps");
     }
+    Ok(law)
 }
 
 fn law_of(curlaw: i32) -> Law {

@@ -3,7 +3,7 @@
 use super::{BIT_RATE, Data, Standard};
 use crate::clock::SAMPLE_RATE_HZ;
 use crate::dsp::filter::{Biquad, Cascade, Memory};
-use crate::dsp::wide;
+use crate::dsp::wide::{Wide, wide};
 use std::f64::consts::TAU;
 use std::sync::LazyLock;
 
@@ -141,31 +141,35 @@ impl Demodulator {
     }
 
     pub fn feed(&mut self, samples: &[i16], tell: impl FnMut(&mut Self, Data)) {
-        wide(
-            #[inline(always)]
-            || self.listen(samples, tell),
-        );
+        wide(Listen { demodulator: self, samples, tell });
     }
 
     #[inline(always)]
-    fn listen(&mut self, samples: &[i16], mut tell: impl FnMut(&mut Self, Data)) {
+    fn listen<const FUSED: bool>(&mut self, samples: &[i16], mut tell: impl FnMut(&mut Self, Data)) {
         let mut rest = samples;
         while !rest.is_empty() {
-            let (now, later) = rest.split_at(rest.len().min(BLOCK - self.filled));
-            self.waiting[self.filled..self.filled + now.len()].copy_from_slice(now);
-            self.filled += now.len();
-            rest = later;
-            if self.filled == BLOCK {
-                self.filled = 0;
-                self.take_block(&mut tell);
+            let whole: [i16; BLOCK];
+            match rest.split_first_chunk() {
+                Some((block, later)) if self.filled == 0 => (whole, rest) = (*block, later),
+                _ => {
+                    let (now, later) = rest.split_at(rest.len().min(BLOCK - self.filled));
+                    self.waiting[self.filled..self.filled + now.len()].copy_from_slice(now);
+                    self.filled += now.len();
+                    rest = later;
+                    if self.filled < BLOCK {
+                        break;
+                    }
+                    (self.filled, whole) = (0, self.waiting);
+                }
             }
+            self.take_block::<FUSED>(&whole, &mut tell);
         }
     }
 
     #[inline(always)]
-    fn take_block(&mut self, tell: &mut impl FnMut(&mut Self, Data)) {
-        let mut x = self.waiting.map(f32::from);
-        HIGH_PASS.pass(&mut self.high_pass, &mut x);
+    fn take_block<const FUSED: bool>(&mut self, block: &[i16; BLOCK], tell: &mut impl FnMut(&mut Self, Data)) {
+        let mut x = block.map(f32::from);
+        HIGH_PASS.pass::<FUSED>(&mut self.high_pass, &mut x);
         self.loudness = most(peak(&x), LOUDNESS_DECAY * self.loudness);
         if self.loudness < STILL && self.reading == Reading::Nothing {
             self.rest();
@@ -370,6 +374,21 @@ impl Demodulator {
             None => Reading::Between { since: newest },
         };
         tell(self, if stop { Data::Byte(byte) } else { Data::Framing });
+    }
+}
+
+struct Listen<'a, T> {
+    demodulator: &'a mut Demodulator,
+    samples: &'a [i16],
+    tell: T,
+}
+
+impl<T: FnMut(&mut Demodulator, Data)> Wide for Listen<'_, T> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<const FUSED: bool>(self) {
+        self.demodulator.listen::<FUSED>(self.samples, self.tell);
     }
 }
 
