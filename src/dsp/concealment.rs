@@ -217,14 +217,21 @@ impl Wide for Period<'_> {
         let past = self.0;
         let now = &past[PAST - COMPARED..];
         let mut best = (SHORTEST, 0.0f32);
+        let first = &past[PAST - COMPARED - SHORTEST..PAST - SHORTEST];
+        // in 64 bit: what is added is taken off again
+        let mut energy = 1.0 + f64::from(dot::<FUSED>(first, first));
         for lag in SHORTEST..=LONGEST {
-            let then = &past[PAST - COMPARED - lag..PAST - lag];
-            let (product, energy) = (dot::<FUSED>(now, then), 1.0 + dot::<FUSED>(then, then));
+            let from = PAST - COMPARED - lag;
+            let then = &past[from..from + COMPARED];
+            let product = dot::<FUSED>(now, then);
             // the square of the likeness: of those that are like it, none opposite
-            let likeness = product.max(0.0) * product / energy;
+            let likeness = product.max(0.0) * product / energy as f32;
             if likeness > best.1 {
                 best = (lag, likeness);
             }
+            // one sample comes before it and one goes at its end
+            let (before, last) = (f64::from(past[from - 1]), f64::from(past[from + COMPARED - 1]));
+            energy = (energy + before * before - last * last).max(1.0);
         }
         best.0
     }
