@@ -268,9 +268,8 @@ impl Teller<'_> {
     }
 }
 
-/// Only for people, and only for files that say how long they are.
 fn bar(global: &Global, live: bool, seconds: Option<f64>) -> ProgressBar {
-    let Some(seconds) = seconds.filter(|s| *s > 60.0 && !live && global.style().wants_progress()) else {
+    let Some(seconds) = bar_for(global.style().wants_progress(), live, seconds) else {
         return ProgressBar::hidden();
     };
     let bar = ProgressBar::new((seconds * 1000.0) as u64);
@@ -278,6 +277,11 @@ fn bar(global: &Global, live: bool, seconds: Option<f64>) -> ProgressBar {
         bar.set_style(style);
     }
     bar
+}
+
+/// Only for people, and only for files that say how long they are, if that is more than a minute.
+fn bar_for(wanted: bool, live: bool, seconds: Option<f64>) -> Option<f64> {
+    seconds.filter(|s| *s > 60.0 && s.is_finite() && wanted && !live)
 }
 
 fn cannot_write(path: &Path, why: String) -> Error {
@@ -295,4 +299,19 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     std::fs::write(&partial, bytes)
         .and_then(|()| std::fs::rename(&partial, path))
         .map_err(|e| cannot_write(path, e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_shown_of_long_files_and_to_people_only() {
+        assert_eq!(bar_for(true, false, Some(61.0)), Some(61.0));
+        assert_eq!(bar_for(true, false, Some(60.0)), None, "short");
+        assert_eq!(bar_for(true, false, None), None, "a header that promises nothing");
+        assert_eq!(bar_for(true, true, Some(3600.0)), None, "standard input");
+        assert_eq!(bar_for(false, false, Some(3600.0)), None, "no terminal, --quiet, --json");
+        assert_eq!(bar_for(true, false, Some(f64::INFINITY)), None);
+    }
 }

@@ -100,6 +100,8 @@ struct Held {
     agreed: u32,
     /// It came in pieces: it agrees with itself over shorter stretches.
     broken: bool,
+    /// Between the pieces, where no look can agree.
+    missing: Duration,
     doubt: Doubt,
 }
 
@@ -253,7 +255,8 @@ impl Receiver {
             }
             let (digit, since, lasted) = (held.found.digit, held.since, held.until.since(held.since));
             // a voice that glides through a digit agrees with it for a moment only
-            let looks = (lasted.as_millis() as u32 / 5 + 2).saturating_sub(AGREE as u32);
+            let sounding = lasted.saturating_sub(held.missing);
+            let looks = (sounding.as_millis() as u32 / 5 + 2).saturating_sub(AGREE as u32);
             let believed = lasted >= MIN_ON && held.agreed * 2 + 1 >= looks && {
                 let after = (0..GONE as usize).map(|ago| self.hop(ago).power).fold(f32::MAX, f32::min);
                 held.doubt.is_digit(after / held.found.power(), held.agreed as f32 / looks.max(1) as f32)
@@ -272,13 +275,19 @@ impl Receiver {
                 gone: 0,
                 agreed: 1,
                 broken: false,
+                missing: Duration::ZERO,
                 doubt: self.doubt(&found, begun),
             };
             // a piece of it may have come before
             self.held = Some(match self.piece.take().filter(|piece| piece.goes_on_in(&found, since)) {
-                Some(piece) => {
-                    Held { since: piece.since, agreed: piece.looks + 1, broken: true, doubt: piece.doubt, ..whole }
-                }
+                Some(piece) => Held {
+                    since: piece.since,
+                    agreed: piece.looks + 1,
+                    broken: true,
+                    missing: since.since(piece.until),
+                    doubt: piece.doubt,
+                    ..whole
+                },
                 None => whole,
             });
         } else if self.piece.is_some() || self.hop(0).power > MIN_AMPLITUDE * MIN_AMPLITUDE {
@@ -314,8 +323,9 @@ impl Receiver {
             }
             Some(piece) if piece.goes_on_in(&found, since) => {
                 let on = piece.until.since(piece.since) + now.since(since);
+                let missing = since.since(piece.until);
                 let (since, agreed, doubt) = (piece.since, piece.looks + 1, piece.doubt);
-                let whole = Held { found, since, until: now, gone: 0, agreed, broken: true, doubt };
+                let whole = Held { found, since, until: now, gone: 0, agreed, broken: true, missing, doubt };
                 (on >= MIN_PIECES).then_some(whole)
             }
             _ => {
