@@ -273,7 +273,8 @@ pub fn speed(report: &mut Report) {
     let mut mine = || {
         let before = peers::own_cpu_s();
         for c in &clips {
-            ours(c);
+            // what the peers get, and no second of silence more
+            Receiver::new().feed(c, &mut Vec::new());
         }
         peers::own_cpu_s() - before
     };

@@ -260,9 +260,12 @@ impl Tracker {
             self.burst = Some(next);
             let follows_tone = !fitted.is_empty() && !partial;
             tell(if follows_tone { Edge::Ended { at, fitted } } else { Edge::Strange { at } });
-            // what these looks fitted is told with the next one: they have some of the sound before in them, and two tones of
-            // which one stops look like two others for a moment
             tell(Edge::Began { at, partial, after_quiet: follows_tone });
+            // after another tone, what these looks fitted is told with the next one: they have some of it in them, and two
+            // tones of which one stops look like two others for a moment
+            if !follows_tone {
+                tell(Edge::Fits(steady));
+            }
         } else if !burst.strange && !alive.is_empty() {
             if !set.is_empty() {
                 self.tone_level = burst.level;
