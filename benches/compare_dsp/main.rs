@@ -86,7 +86,7 @@ fn main() {
 }
 
 /// How many times each is measured, by turns: others use this machine too, and what they take varies from second to second.
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 15;
 
 /// Somebody's processor time for the same audio.
 type Measured<'a> = (&'a str, &'a mut dyn FnMut() -> f64);
