@@ -58,7 +58,9 @@ mod tests {
     /// The same where the driver compands what is sent, and we know the law or do not.
     fn echo_of(cancels: bool, law: Option<Law>, delay: usize) -> (f32, f32) {
         let said = render(&mut Speech::new(3, -15.0), 8 * 8000);
-        let returned: Vec<i16> = (0..said.len()).map(|n| if n < delay { 0 } else { said[n - delay] / 4 }).collect();
+        let on_the_pair = |s: i16| law.map_or(s, |law| law.decode(law.encode(s)));
+        let returned: Vec<i16> =
+            (0..said.len()).map(|n| if n < delay { 0 } else { on_the_pair(said[n - delay]) / 4 }).collect();
         let mut across = Across::new(cancels, law);
         let mut passed = Vec::new();
         let frame = |samples: &[i16]| Frame(std::array::from_fn(|n| samples[n]));
@@ -76,6 +78,10 @@ mod tests {
         for delay in [5, 200, 660, 800] {
             let (passed, heard) = echo(true, delay);
             assert!(passed < heard - 25.0, "{delay}: {passed} of {heard} dBm0");
+        }
+        for law in [Law::Mu, Law::A] {
+            let (passed, heard) = echo_of(true, Some(law), 200);
+            assert!(passed < heard - 25.0, "{law:?}: {passed} of {heard} dBm0");
         }
         let (passed, heard) = echo(false, 200);
         assert_eq!(passed, heard);
