@@ -380,8 +380,8 @@ impl<'a> Owner<'a> {
                             connected: false,
                             to_us: VecDeque::new(),
                             from_us: VecDeque::new(),
-                            of_first: Across::new(self.cancels_echo),
-                            of_second: Across::new(second.cancels_echo),
+                            of_first: Across::new(self.cancels_echo, self.port.law()),
+                            of_second: Across::new(second.cancels_echo, second.port.law()),
                             line: second,
                         });
                         Ok(manners)

@@ -1,6 +1,9 @@
 //! What modems and faxes begin with, and the alert before caller ID in a call: generated here by their definitions, on lines as
 //! they are.
 
+mod pieces;
+
+use pieces::pieces;
 use proptest::prelude::*;
 use std::f64::consts::TAU;
 use std::time::Duration;
@@ -236,16 +239,8 @@ proptest! {
         samples.extend([0; 4000]);
         let whole = heard(&samples);
         prop_assert_eq!(alerts(&whole).len(), 1);
-        let (mut ear, mut pieces) = (Ear::new(Facts::embedded().country("us").unwrap(), Time::ZERO), Vec::new());
-        let mut rest = &samples[..];
-        for n in sizes.into_iter().cycle() {
-            let (now, later) = rest.split_at(n.min(rest.len()));
-            ear.feed(now, &mut pieces);
-            rest = later;
-            if rest.is_empty() {
-                break;
-            }
-        }
-        prop_assert_eq!(whole, pieces);
+        let (mut ear, mut split) = (Ear::new(Facts::embedded().country("us").unwrap(), Time::ZERO), Vec::new());
+        pieces(&samples, &sizes).for_each(|piece| ear.feed(piece, &mut split));
+        prop_assert_eq!(whole, split);
     }
 }

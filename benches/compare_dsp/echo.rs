@@ -231,9 +231,16 @@ pub fn speed(report: &mut Report) {
     let (_, double) = Setup::default().lines();
     let seconds = (double.len() * SECONDS) as f64;
     for (tail, aim) in [(Tail::Ms32, "1,000×"), (Tail::Ms128, "700×")] {
-        let [ours, speexdsp, _] =
-            PROGRAMS.map(|p| if p == "spandsp" { 0.0 } else { cancelled(p, tail, Some(Law::Mu), &double).1 });
         let name = format!("echo, tail {} ms (two talkers for 4 s of 14)", tail.samples() / 8);
-        crate::speed_row(report, &name, aim, seconds, ours, &[("speexdsp", speexdsp)]);
+        crate::speed_row(
+            report,
+            &name,
+            aim,
+            seconds,
+            &mut [
+                ("tipring", &mut || cancelled(PROGRAMS[0], tail, Some(Law::Mu), &double).1),
+                ("speexdsp", &mut || cancelled("speexdsp", tail, Some(Law::Mu), &double).1),
+            ],
+        );
     }
 }

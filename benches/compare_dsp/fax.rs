@@ -79,6 +79,22 @@ const LINES: [Line; 6] = [
     },
 ];
 
+impl Line {
+    /// What this line does to a signal of this level.
+    fn spoil(&self, samples: &mut [i16], level_dbm0: f32, dice: &mut Dice) {
+        add_noise(samples, dice.seed(), (level_dbm0 - self.snr_db).max(-70.0));
+        if self.hum {
+            add_hum(samples, -35.0);
+        }
+        if self.companded {
+            compand(samples, Law::A);
+        }
+        if self.lost > 0.0 {
+            corpus::lose(samples, dice, self.lost, true);
+        }
+    }
+}
+
 fn clip(line: &Line, dice: &mut Dice, answers: bool) -> Vec<i16> {
     let level = dice.between(line.level_dbm0.0, line.level_dbm0.1);
     let mut samples = vec![0i16; 8000 * 9];
@@ -97,16 +113,7 @@ fn clip(line: &Line, dice: &mut Dice, answers: bool) -> Vec<i16> {
             add_sine(&mut samples[at..at + (4000.0 * scale) as usize], hz, level, 0.0);
         }
     }
-    add_noise(&mut samples, dice.seed(), (level - line.snr_db).max(-70.0));
-    if line.hum {
-        add_hum(&mut samples, -35.0);
-    }
-    if line.companded {
-        compand(&mut samples, Law::A);
-    }
-    if line.lost > 0.0 {
-        corpus::lose(&mut samples, dice, line.lost, true);
-    }
+    line.spoil(&mut samples, level, dice);
     samples
 }
 
@@ -193,16 +200,7 @@ fn modem_clip(line: &Line, dice: &mut Dice, tone: FaxTone) -> Vec<i16> {
         phase += TAU * hz / 8000.0;
         *s = (peak * amplitude * phase.sin()) as i16;
     }
-    add_noise(&mut samples, dice.seed(), (level - line.snr_db).max(-70.0));
-    if line.hum {
-        add_hum(&mut samples, -35.0);
-    }
-    if line.companded {
-        compand(&mut samples, Law::A);
-    }
-    if line.lost > 0.0 {
-        corpus::lose(&mut samples, dice, line.lost, true);
-    }
+    line.spoil(&mut samples, level, dice);
     samples
 }
 

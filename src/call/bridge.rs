@@ -81,6 +81,7 @@ pub struct Bridge {
     connected: bool,
     /// It was told that the call is the target's.
     told: bool,
+    talking_since: Option<Time>,
     evidence: Evidence,
     /// Tells when the caller has gone.
     caller: Talk,
@@ -110,6 +111,7 @@ impl Bridge {
             briefed: 0,
             connected: false,
             told: false,
+            talking_since: None,
             evidence: Evidence::NoTone,
             caller: Talk::new(now, TalkPlan::default()),
             origin: None,
@@ -295,7 +297,13 @@ impl Bridge {
         self.connect(true);
         let step = Step::new(now, "bridge").target(self.shown_target());
         self.tell(step.heard(self.evidence.name()).result("connected here"));
+        self.talking_since = Some(now);
         self.timers.set(Timer::Stayed, now + STAYS);
+    }
+
+    /// When the target who has the call was connected.
+    pub fn talking_since(&self) -> Option<Time> {
+        self.talking_since
     }
 
     fn tell_bridged(&mut self) {

@@ -522,11 +522,11 @@ impl Call {
     }
 
     /// Talk goes on after a transfer, and so does its limit.
-    fn limit_talk(&mut self, now: Time) {
+    fn limit_talk(&mut self, since: Time) {
         // two who are connected here may lose one, and the other talks on
         if let (Some(left), None) = (self.talk_left, self.talking_since) {
-            self.talking_since = Some(now);
-            self.timers.set(Timer::TalkLimit, now + left);
+            self.talking_since = Some(since);
+            self.timers.set(Timer::TalkLimit, since + left);
         }
     }
 
@@ -583,8 +583,8 @@ impl Call {
             }
         }
         if waits_on {
-            if matches!(self.machine, Machine::Bridge(_)) {
-                self.limit_talk(now);
+            if let Machine::Bridge(bridge) = &self.machine {
+                self.limit_talk(bridge.talking_since().unwrap_or(now));
             }
             return;
         }

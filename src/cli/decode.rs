@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 ///
 /// Tells digits (dtmf), call-progress tones (tone, unknown-tone, other-tone, beep), caller ID with call waiting and its alert
 /// (caller-id, alert, message-waiting), faxes and modems (fax cng, ced, ans-reversals, ansam, ansam-reversals, v21-preamble),
-/// speech, silence, and breaks of the loop (flash, pulse).
+/// speech, silence, and breaks of the loop (flash, pulse); at the end the noise of each channel in its pauses (dBrnC0, dBm0p).
+/// A digit with which a telephone answers the alert of a waiting call says so.
 ///
 /// Reads WAV (8 to 32 bit, float, A-law, u-law, any rate), AU, or raw samples; `-` is standard input, which is decoded as it
 /// comes. The channels of a recording are its directions. One line for each thing that was found; with --json JSON Lines,
@@ -111,6 +112,7 @@ impl Decode {
             found: Vec::new(),
             kept: Vec::new(),
             keep: self.plot.is_some() || self.learn.is_some(),
+            alert_over_s: None,
         };
         let mut frames = Vec::new();
         let interrupted = super::hold_line::interrupted();
@@ -240,6 +242,8 @@ struct Teller<'a> {
     found: Vec<Found>,
     kept: Vec<Found>,
     keep: bool,
+    /// When the last alert in a call was over.
+    alert_over_s: Option<f64>,
 }
 
 impl Teller<'_> {
@@ -248,7 +252,13 @@ impl Teller<'_> {
             return Ok(());
         }
         sort(&mut self.found);
-        for found in self.found.drain(..) {
+        for mut found in self.found.drain(..) {
+            // on either side: where two directions were recorded, one has the alert and the other what the telephone says to it
+            match self.alert_over_s {
+                _ if found.event == "alert" && found.value == "cas" => self.alert_over_s = Some(found.end()),
+                Some(at) => found.acknowledging(at),
+                None => {}
+            }
             super::told(self.global.style().stream(&found.json(), &found.line(self.channels)))?;
             if self.keep && self.kept.len() < MOST_KEPT && found.state == crate::decode::State::Whole {
                 self.kept.push(found);
@@ -258,9 +268,8 @@ impl Teller<'_> {
     }
 }
 
-/// Only for people, and only for files that say how long they are.
 fn bar(global: &Global, live: bool, seconds: Option<f64>) -> ProgressBar {
-    let Some(seconds) = seconds.filter(|s| *s > 60.0 && !live && global.style().wants_progress()) else {
+    let Some(seconds) = bar_for(global.style().wants_progress(), live, seconds) else {
         return ProgressBar::hidden();
     };
     let bar = ProgressBar::new((seconds * 1000.0) as u64);
@@ -268,6 +277,11 @@ fn bar(global: &Global, live: bool, seconds: Option<f64>) -> ProgressBar {
         bar.set_style(style);
     }
     bar
+}
+
+/// Only for people, and only for files that say how long they are, if that is more than a minute.
+fn bar_for(wanted: bool, live: bool, seconds: Option<f64>) -> Option<f64> {
+    seconds.filter(|s| *s > 60.0 && s.is_finite() && wanted && !live)
 }
 
 fn cannot_write(path: &Path, why: String) -> Error {
@@ -285,4 +299,19 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     std::fs::write(&partial, bytes)
         .and_then(|()| std::fs::rename(&partial, path))
         .map_err(|e| cannot_write(path, e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_shown_of_long_files_and_to_people_only() {
+        assert_eq!(bar_for(true, false, Some(61.0)), Some(61.0));
+        assert_eq!(bar_for(true, false, Some(60.0)), None, "short");
+        assert_eq!(bar_for(true, false, None), None, "a header that promises nothing");
+        assert_eq!(bar_for(true, true, Some(3600.0)), None, "standard input");
+        assert_eq!(bar_for(false, false, Some(3600.0)), None, "no terminal, --quiet, --json");
+        assert_eq!(bar_for(true, false, Some(f64::INFINITY)), None);
+    }
 }

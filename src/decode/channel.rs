@@ -5,6 +5,7 @@ use crate::clock::Time;
 use crate::dsp::clicks::Clicks;
 use crate::dsp::describe::{Describer, Regular};
 use crate::dsp::ear::Ear;
+use crate::dsp::noise::{NoiseMeter, Weighting};
 use crate::dsp::{caller_id, level, sit};
 use crate::event::{Absent, CallerId, CallerIdFormat, Event, FaxTone, Heard, Tone, ToneKind};
 use crate::facts::{Country, Sound};
@@ -40,6 +41,11 @@ const BEEP_AFTER_S: f64 = 5.0;
 const ANSWER_HZ: std::ops::RangeInclusive<u16> = 2080..=2120;
 const CNG_HZ: std::ops::RangeInclusive<u16> = 1060..=1140;
 
+/// The noise of fewer seconds of pauses says nothing.
+const LEAST_PAUSES_S: f64 = 0.5;
+/// What is above the noise of the line by more than this is the beginning of something: 6 dB in power.
+const ABOVE_NOISE: f32 = 4.0;
+
 pub struct Channel {
     number: usize,
     live: bool,
@@ -47,6 +53,10 @@ pub struct Channel {
     caller: caller_id::Receiver,
     clicks: Clicks,
     describer: Describer,
+    /// The noise in the pauses: unweighted, C-message, psophometric.
+    noise: [NoiseMeter; 3],
+    /// The meters are in a pause.
+    pausing: bool,
     /// Samples so far.
     heard: u64,
     powers: VecDeque<f32>,
@@ -85,6 +95,8 @@ impl Channel {
             caller: caller_id::Receiver::new(),
             clicks: Clicks::new(),
             describer: Describer::new(),
+            noise: [Weighting::Flat, Weighting::CMessage, Weighting::Psophometric].map(NoiseMeter::new),
+            pausing: false,
             heard: 0,
             powers: VecDeque::with_capacity(REMEMBERED),
             power: 0.0,
@@ -141,6 +153,7 @@ impl Channel {
                 self.described(&tone);
             }
             self.regular = regular;
+            self.measure_noise(piece);
             self.merge(false);
             out.append(&mut self.out);
         }
@@ -165,7 +178,37 @@ impl Channel {
             self.described(&tone);
         }
         self.merge(true);
+        self.tell_noise();
         out.append(&mut self.out);
+    }
+
+    /// What a pause leaves is the noise of the line; its end is known later than it comes, but it is louder at once.
+    fn measure_noise(&mut self, piece: &[i16]) {
+        let is_pause =
+            self.silence.is_some() && level::power(level::dbm0(piece)) < ABOVE_NOISE * level::power(self.noise_dbm0());
+        if is_pause {
+            self.noise.iter_mut().for_each(|meter| meter.feed(piece));
+        } else if self.pausing {
+            // a silence goes on only when it is told anew
+            self.noise.iter_mut().for_each(NoiseMeter::interrupt);
+        }
+        self.pausing = is_pause;
+    }
+
+    /// The noise of this side, once, when all is heard.
+    fn tell_noise(&mut self) {
+        let [flat, c_message, psophometric] = &self.noise;
+        let measured_s = c_message.measured_s();
+        if measured_s < LEAST_PAUSES_S {
+            return;
+        }
+        let tenths = |v: f32| (f64::from(v) * 10.0).round() / 10.0;
+        let (dbrnc0, dbm0p) = (tenths(c_message.dbrn0()), tenths(psophometric.dbm0()));
+        let value = format!("{dbrnc0:.1}dBrnC0 {dbm0p:.1}dBm0p");
+        let mut found = Found::new(self.now_s(), "noise", value).sure(0.9).with("dbrnc0", dbrnc0).with("dbm0p", dbm0p);
+        found = found.with("measured_s", (measured_s * 1000.0).round() / 1000.0);
+        (found.level_dbm0, found.channel) = (Some(flat.dbm0()), self.number);
+        self.out.push(found);
     }
 
     fn remember(&mut self, piece: &[i16]) {
@@ -199,7 +242,7 @@ impl Channel {
     }
 
     /// What the line itself makes: a tenth of the last blocks is softer.
-    fn noise(&self) -> f32 {
+    fn noise_dbm0(&self) -> f32 {
         let mut recent: Vec<f32> = self.powers.iter().rev().take(1000).copied().collect();
         if recent.is_empty() {
             return level::FLOOR_DBM0;
@@ -216,7 +259,7 @@ impl Channel {
             found.level_dbm0 = self.level(found.t, found.dur.map_or(self.now_s(), |d| found.t + d));
         }
         if let Some(level) = found.level_dbm0 {
-            let above = (level - self.noise()).clamp(0.0, 12.0);
+            let above = (level - self.noise_dbm0()).clamp(0.0, 12.0);
             found.confidence *= 0.7 + 0.3 * above / 12.0;
         }
         if self.live || found.state == State::Whole {

@@ -9,6 +9,9 @@ pub enum State {
     Whole,
 }
 
+/// GR-30 leaves a telephone 100 ms; some take longer, and are answered all the same.
+const ACKNOWLEDGED_WITHIN_S: f64 = 0.3;
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
     /// Seconds from the beginning of the recording.
@@ -59,6 +62,16 @@ impl Found {
         self
     }
 
+    /// Names what this digit answers, if it is what a telephone says to an alert: somebody waits, and who it is may come.
+    pub fn acknowledging(&mut self, alert_over_s: f64) {
+        let is_answer = self.event == "dtmf" && matches!(&*self.value, "D" | "A");
+        if is_answer && (-0.02..ACKNOWLEDGED_WITHIN_S).contains(&(self.t - alert_over_s)) {
+            self.more.insert(Self::ACKNOWLEDGES.into(), "cas".into());
+        }
+    }
+
+    const ACKNOWLEDGES: &str = "acknowledges";
+
     pub fn end(&self) -> f64 {
         self.t + self.dur.unwrap_or(0.0)
     }
@@ -98,6 +111,9 @@ impl Found {
         let mut text = self.event.to_string();
         if !self.value.is_empty() {
             text = format!("{text} {}", self.value);
+        }
+        if self.more.contains_key(Self::ACKNOWLEDGES) {
+            text += " (answers the alert)";
         }
         match (self.dur, self.state) {
             (Some(d), _) if d < 1.0 => text += &format!(" {:.0}ms", d * 1000.0),

@@ -11,6 +11,7 @@ pub mod sim;
 
 use crate::clock::Time;
 use crate::dsp::Frame;
+use crate::dsp::g711::Law;
 use crate::error::{Error, Exit};
 use crate::event::{Command, Signal};
 use std::fmt;
@@ -75,6 +76,10 @@ pub trait Port: Send {
     fn read(&mut self, frame: &mut Frame) -> Result<bool, PortError>;
     /// 20 ms of audio to be sent. One frame is written for every frame read.
     fn write(&mut self, frame: &Frame) -> Result<(), PortError>;
+    /// The law by which what is sent is companded on its way to the line, where the driver knows it.
+    fn law(&self) -> Option<Law> {
+        None
+    }
     /// The voltage between tip and ring in millivolts, where the card measures it; its sign is the polarity.
     fn line_millivolts(&mut self) -> Option<i32> {
         None

@@ -3,6 +3,7 @@
 use super::{Capabilities, Port, PortError, PortKind, Selector};
 use crate::clock::Time;
 use crate::dsp::Frame;
+use crate::dsp::g711::Law;
 use crate::event::{Command, Signal};
 use crate::record::Record;
 use std::time::Duration;
@@ -60,6 +61,10 @@ impl Port for Shifted {
 
     fn write(&mut self, frame: &Frame) -> Result<(), PortError> {
         self.port.write(frame)
+    }
+
+    fn law(&self) -> Option<Law> {
+        self.port.law()
     }
 
     fn line_millivolts(&mut self) -> Option<i32> {

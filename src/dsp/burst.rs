@@ -261,7 +261,11 @@ impl Tracker {
             let follows_tone = !fitted.is_empty() && !partial;
             tell(if follows_tone { Edge::Ended { at, fitted } } else { Edge::Strange { at } });
             tell(Edge::Began { at, partial, after_quiet: follows_tone });
-            tell(Edge::Fits(steady));
+            // after another tone, what these looks fitted is told with the next one: they have some of it in them, and two
+            // tones of which one stops look like two others for a moment
+            if !follows_tone {
+                tell(Edge::Fits(steady));
+            }
         } else if !burst.strange && !alive.is_empty() {
             if !set.is_empty() {
                 self.tone_level = burst.level;
@@ -393,7 +397,7 @@ impl Tally {
     fn add(&mut self, set: SoundSet) {
         self.looks += 1;
         for (i, (fitted, doubt)) in self.fitted.iter_mut().zip(&mut self.doubt).enumerate() {
-            if set.meets(SoundSet::one(i)) {
+            if set.has(i) {
                 *fitted += 1;
                 *doubt = doubt.saturating_sub(1);
             } else {
@@ -403,8 +407,11 @@ impl Tally {
     }
 
     fn forgive(&mut self, set: SoundSet) {
+        if set.is_empty() {
+            return;
+        }
         for (i, doubt) in self.doubt.iter_mut().enumerate() {
-            if set.meets(SoundSet::one(i)) {
+            if set.has(i) {
                 *doubt = 0;
             }
         }
@@ -426,6 +433,6 @@ impl Tally {
     }
 
     fn set(&self, pick: impl Fn(usize) -> bool) -> SoundSet {
-        (0..64).filter(|&i| pick(i)).fold(SoundSet::NONE, |set, i| set.with(SoundSet::one(i)))
+        SoundSet::of(pick)
     }
 }

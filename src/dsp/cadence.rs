@@ -198,8 +198,12 @@ impl Recogniser {
             let intro = pattern.repeats_from.unwrap_or(0);
             for (e, element) in pattern.elements.iter().enumerate() {
                 // an announced tone is known by its announcement, one that is played once by its beginning
-                let may_begin =
-                    if intro > 0 || pattern.repeats_from.is_none() { e == 0 || (partial && e < intro) } else { true };
+                let announced = intro > 0 || pattern.repeats_from.is_none();
+                let may_begin = !announced
+                    || e == 0
+                    || (partial && e < intro)
+                    // what we sent has drowned its announcement
+                    || (element.is_endless() && !after_quiet && at <= self.answer_until);
                 let known = self.hypotheses.iter().any(|h| h.pattern == index && h.element == e);
                 if may_begin && !element.is_gap() && !known && self.hypotheses.len() < self.hypotheses.capacity() {
                     self.hypotheses.push(Hypothesis {

@@ -4,14 +4,17 @@
 //!  received  ~~~~~~~~~~~~~|        lost         |~~~~~~~~~~~~
 //!  played    ~~~~~~~~~~~~/‾\/‾\/‾\/‾\/‾\…       \/~~~~~~~~~~~~     later by 3.75 ms
 //!                       ↑  the last period again  ↑
-//!                  overlapped by 1/4 period    overlapped by 1/4 period and 4 ms for every 10 ms lost
+//!                  overlapped by 1/4 period    led to where the voice goes on, which is as it was said at once
 //!  gain      1 for 10 ms, then less by a fifth every 10 ms: silence from 60 ms on
 //! ```
 //!
 //! Appendix I in spirit (pitch found by correlation, I.2.3; one, two and three periods repeated, I.2.5; fading from 10 ms
-//! on, I.2.6; overlaps at both ends), with departures that bring what is played nearer to what was said: lags are all
-//! tried, over 12.5 ms in place of 20, the second and the third period come 10 ms later, and what was received after a gap
-//! is blended for a quarter period only. Every step counts samples, not frames, so that blocks may have any length.
+//! on, I.2.6), with departures that bring what is played nearer to what was said: lags are all tried, over 13 ms in place of
+//! 20, the second and the third period come 10 ms later, and nothing that was received is touched: by the delay that there
+//! is, the end of what was made up has not been played when the voice goes on, and is bent to meet it. Every step counts
+//! samples, not frames, so that blocks may have any length.
+
+use super::wide::{Wide, dot, wide};
 
 /// Samples by which what is played is later than what is received: 3.75 ms, a quarter of the longest period. The first
 /// samples of a loss are blended into the last ones before it, which therefore must not have been played yet.
@@ -22,8 +25,12 @@ const SHORTEST: usize = 40;
 const LONGEST: usize = 120;
 /// What is remembered: three of the longest periods and their overlap.
 const PAST: usize = 3 * LONGEST + DELAY_SAMPLES;
-/// What is compared to find the period: 12.5 ms.
-const COMPARED: usize = 100;
+/// What is compared to find the period: 13 ms, which go into eights.
+const COMPARED: usize = 104;
+/// Room for what is remembered, so that it is moved only now and then.
+const ROOM: usize = 4 * PAST;
+/// The last samples made up, which are bent to where the voice goes on: 2 ms.
+const BENT: usize = 16;
 /// A step of the fading, and of the number of periods: 10 ms.
 const STEP: u32 = 80;
 /// Silence from here on: 60 ms.
@@ -32,15 +39,12 @@ const FADED: u32 = 6 * STEP;
 /// Conceals one direction of one call. Blocks of any length; 5 to 30 ms are meant.
 #[derive(Clone, Debug)]
 pub struct Concealer {
-    /// What was received or made up, the newest at `end`; twice the room, so that it is moved only now and then.
-    past: Box<[f32; 2 * PAST]>,
+    /// What was received or made up, the newest before `end`.
+    past: Box<[i16; ROOM]>,
     end: usize,
     /// Samples lost so far in this gap.
     lost: u32,
     voice: Voice,
-    /// The overlap after a gap: its length, and what is left of it.
-    overlap: usize,
-    left: usize,
 }
 
 /// The voice that goes on.
@@ -68,7 +72,7 @@ impl Default for Concealer {
 impl Concealer {
     pub fn new() -> Concealer {
         Concealer {
-            past: Box::new([0.0; 2 * PAST]),
+            past: Box::new([0; ROOM]),
             end: PAST,
             lost: 0,
             voice: Voice {
@@ -80,26 +84,19 @@ impl Concealer {
                 blend: 0,
                 made: 0,
             },
-            overlap: 0,
-            left: 0,
         }
     }
 
     /// A block that came: goes in as received and comes out as to be played, [`DELAY_SAMPLES`] later.
     pub fn received(&mut self, block: &mut [i16]) {
-        if self.lost > 0 && !block.is_empty() {
-            self.overlap = self.voice.period / 4;
-            self.left = self.overlap;
+        if let (1.., Some(first)) = (self.lost, block.first()) {
+            self.bend(f32::from(*first));
             self.lost = 0;
         }
-        for s in block {
-            let mut x = f32::from(*s);
-            if self.left > 0 {
-                let share = self.left as f32 / (self.overlap + 1) as f32;
-                x = x * (1.0 - share) + self.voice.next() * share;
-                self.left -= 1;
-            }
-            *s = self.play(x);
+        for piece in block.chunks_mut(ROOM - PAST) {
+            let end = self.room_for(piece.len());
+            self.past[end..end + piece.len()].copy_from_slice(piece);
+            self.play(end, piece);
         }
     }
 
@@ -112,37 +109,61 @@ impl Concealer {
             self.begin();
         }
         self.lost = self.lost.saturating_add(u32::try_from(block.len()).unwrap_or(u32::MAX));
-        for s in block {
-            let x = self.voice.next();
-            *s = self.play(x);
+        for piece in block.chunks_mut(ROOM - PAST) {
+            let end = self.room_for(piece.len());
+            for slot in &mut self.past[end..end + piece.len()] {
+                *slot = sample(self.voice.next());
+            }
+            self.play(end, piece);
         }
     }
 
-    fn play(&mut self, x: f32) -> i16 {
-        if self.end == 2 * PAST {
-            self.past.copy_within(PAST.., 0);
+    /// The place for so many more samples, which is the end of those that there are.
+    fn room_for(&mut self, samples: usize) -> usize {
+        if self.end + samples > ROOM {
+            self.past.copy_within(self.end - PAST..self.end, 0);
             self.end = PAST;
         }
-        self.past[self.end] = x;
-        self.end += 1;
-        self.past[self.end - 1 - DELAY_SAMPLES].round().clamp(-32768.0, 32767.0) as i16
+        self.end
+    }
+
+    /// What is to be played while the samples from here on came.
+    fn play(&mut self, from: usize, block: &mut [i16]) {
+        block.copy_from_slice(&self.past[from - DELAY_SAMPLES..from - DELAY_SAMPLES + block.len()]);
+        self.end = from + block.len();
     }
 
     fn begin(&mut self) {
         let voice = &mut self.voice;
-        voice.past.copy_from_slice(&self.past[self.end - PAST..self.end]);
-        voice.period = period(&voice.past);
+        let past = &mut self.past[self.end - PAST..self.end];
+        voice.past.iter_mut().zip(&*past).for_each(|(x, s)| *x = f32::from(*s));
+        voice.period = wide(Period(&voice.past));
         (voice.periods, voice.at, voice.from, voice.blend, voice.made) = (1, 0, (1, 0), 0, 0);
         // what was not played yet leads over into the period that is repeated
         let quarter = voice.period / 4;
         for i in 0..quarter {
-            self.past[self.end - quarter + i] = voice.value(1, voice.period - quarter + i);
+            past[PAST - quarter + i] = sample(voice.value(1, voice.period - quarter + i));
         }
-        self.left = 0;
+    }
+
+    /// The voice goes on here: what was made up last, and not played yet, ends where it does.
+    fn bend(&mut self, first: f32) {
+        let off = first - self.voice.next();
+        let bent = BENT.min(self.lost as usize);
+        for (i, slot) in self.past[self.end - bent..self.end].iter_mut().enumerate() {
+            let share = (i + 1) as f32 / (bent + 1) as f32;
+            *slot = sample(f32::from(*slot) + off * share);
+        }
     }
 }
 
+/// To the nearest, by truncation: `round` is a library call on plain x86-64.
+fn sample(x: f32) -> i16 {
+    (x + 0.5f32.copysign(x)) as i16
+}
+
 impl Voice {
+    #[inline]
     fn next(&mut self) -> f32 {
         if self.made >= FADED {
             return 0.0;
@@ -154,7 +175,10 @@ impl Voice {
             self.blend = self.period / 4;
         }
         let mut x = self.value(self.periods, self.at);
-        self.at = (self.at + 1) % (self.periods * self.period);
+        self.at += 1;
+        if self.at == self.periods * self.period {
+            self.at = 0;
+        }
         if self.blend > 0 {
             let (periods, at) = self.from;
             let share = self.blend as f32 / (self.period / 4 + 1) as f32;
@@ -183,22 +207,34 @@ impl Voice {
 }
 
 /// The lag at which the end of it is most like itself.
-fn period(past: &[f32; PAST]) -> usize {
-    let now = &past[PAST - COMPARED..];
-    let mut best = (SHORTEST, 0.0f32);
-    for lag in SHORTEST..=LONGEST {
-        let then = &past[PAST - COMPARED - lag..PAST - lag];
-        let (mut product, mut energy) = (0.0f32, 1.0f32);
-        for (a, b) in now.iter().zip(then) {
-            product += a * b;
-            energy += b * b;
+struct Period<'a>(&'a [f32; PAST]);
+
+impl Wide for Period<'_> {
+    type Out = usize;
+
+    #[inline(always)]
+    fn run<const FUSED: bool>(self) -> usize {
+        let past = self.0;
+        let now = &past[PAST - COMPARED..];
+        let mut best = (SHORTEST, 0.0f32);
+        let first = &past[PAST - COMPARED - SHORTEST..PAST - SHORTEST];
+        // in 64 bit: what is added is taken off again
+        let mut energy = 1.0 + f64::from(dot::<FUSED>(first, first));
+        for lag in SHORTEST..=LONGEST {
+            let from = PAST - COMPARED - lag;
+            let then = &past[from..from + COMPARED];
+            let product = dot::<FUSED>(now, then);
+            // the square of the likeness: of those that are like it, none opposite
+            let likeness = product.max(0.0) * product / energy as f32;
+            if likeness > best.1 {
+                best = (lag, likeness);
+            }
+            // one sample comes before it and one goes at its end
+            let (before, last) = (f64::from(past[from - 1]), f64::from(past[from + COMPARED - 1]));
+            energy = (energy + before * before - last * last).max(1.0);
         }
-        let likeness = product / energy.sqrt();
-        if likeness > best.1 {
-            best = (lag, likeness);
-        }
+        best.0
     }
-    best.0
 }
 
 #[cfg(test)]
@@ -244,8 +280,8 @@ mod tests {
             for i in from - 100..until {
                 assert!((i32::from(out[i]) - i32::from(samples[i - DELAY_SAMPLES])).abs() < 250, "{block}: {i}");
             }
-            // after the overlap it is what was received again
-            assert_eq!(out[from + block + 80..], samples[from + block + 80 - DELAY_SAMPLES..4800 - DELAY_SAMPLES]);
+            // and after it what was received again, at once
+            assert_eq!(out[from + block..], samples[from + block - DELAY_SAMPLES..4800 - DELAY_SAMPLES]);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::filter::{self, Biquad, Cascade, Memory};
 use super::spectrum::POINTS;
+use super::wide::{Wide, dot, wide};
 use std::sync::LazyLock;
 
 /// Samples of a block: 5 ms.
@@ -38,15 +39,20 @@ impl Front {
 
     /// Takes a block and returns its mean square.
     pub fn take(&mut self, block: &[i16; BLOCK]) -> f32 {
+        wide(Take { front: self, block })
+    }
+
+    #[inline(always)]
+    fn filter<const FUSED: bool>(&mut self, block: &[i16; BLOCK]) -> f32 {
         let high = self.high.extend(BLOCK);
         high.iter_mut().zip(block).for_each(|(slot, &s)| *slot = f32::from(s));
-        HUM.pass(&mut self.hum, high);
+        HUM.pass::<FUSED>(&mut self.hum, high);
         let power = filter::power(high);
         let recent = self.high.last(BLOCK + TAPS - 4, 0);
         let low = self.low.extend(LOW_BLOCK);
         let taps: &[f32; TAPS] = &DECIMATE;
         for (i, slot) in low.iter_mut().enumerate() {
-            *slot = dot(&recent[4 * i..4 * i + TAPS], taps);
+            *slot = dot::<FUSED>(&recent[4 * i..4 * i + TAPS], taps);
         }
         power / BLOCK as f32
     }
@@ -77,6 +83,7 @@ impl Tail {
     }
 
     /// Room for `n` more, which is at most what is kept.
+    #[inline(always)]
     fn extend(&mut self, n: usize) -> &mut [f32] {
         if self.end + n > self.samples.len() {
             self.samples.copy_within(self.end - self.keep..self.end, 0);
@@ -87,6 +94,7 @@ impl Tail {
         &mut self.samples[from..from + n]
     }
 
+    #[inline(always)]
     fn last(&self, n: usize, before: usize) -> &[f32] {
         let end = self.end - before;
         &self.samples[end - n..end]
@@ -107,13 +115,16 @@ static DECIMATE: LazyLock<[f32; TAPS]> = LazyLock::new(|| {
     taps.map(|t| (t / sum) as f32)
 });
 
-/// Eight sums side by side, which a compiler may put into one register.
-fn dot(a: &[f32], b: &[f32; TAPS]) -> f32 {
-    let mut sums = [0f32; 8];
-    for (a, b) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
-        for i in 0..8 {
-            sums[i] += a[i] * b[i];
-        }
+struct Take<'a> {
+    front: &'a mut Front,
+    block: &'a [i16; BLOCK],
+}
+
+impl Wide for Take<'_> {
+    type Out = f32;
+
+    #[inline(always)]
+    fn run<const FUSED: bool>(self) -> f32 {
+        self.front.filter::<FUSED>(self.block)
     }
-    sums.iter().sum()
 }

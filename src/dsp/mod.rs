@@ -36,6 +36,7 @@ mod modem;
 mod sound;
 mod spectrum;
 mod speech;
+mod wide;
 
 pub mod ear;
 
@@ -93,12 +94,4 @@ pub(crate) fn add_sample(out: &mut i16, value: f32) {
     // truncation of value ± 0.5: `round` is a library call on plain x86-64
     let sum = i32::from(*out) + (value + 0.5f32.copysign(value)) as i32;
     *out = sum.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16;
-}
-
-/// Does this with the widest registers that the machine has: the same sums, eight lanes at a time in place of four. What is
-/// to profit must be inlined into it.
-#[inline(always)]
-fn wide<R>(work: impl FnOnce() -> R) -> R {
-    static ARCH: std::sync::LazyLock<pulp::Arch> = std::sync::LazyLock::new(pulp::Arch::new);
-    ARCH.dispatch(work)
 }

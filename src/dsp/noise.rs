@@ -148,6 +148,16 @@ impl NoiseMeter {
         }
     }
 
+    /// What comes next does not follow what was heard: the mean goes on when the filter has filled anew.
+    pub fn interrupt(&mut self) {
+        self.heard = 0;
+    }
+
+    /// The time of which this is the mean.
+    pub fn measured_s(&self) -> f64 {
+        self.count as f64 / 8000.0
+    }
+
     /// Begins another mean; the filter stays full.
     pub fn restart(&mut self) {
         (self.sum, self.count) = (0.0, 0);

@@ -19,6 +19,15 @@ impl SoundSet {
         SoundSet(1u64.checked_shl(index as u32).unwrap_or(0))
     }
 
+    /// Those of which this is so.
+    pub fn of(pick: impl Fn(usize) -> bool) -> SoundSet {
+        SoundSet((0..64).fold(0, |set, i| set | u64::from(pick(i)) << i))
+    }
+
+    pub fn has(self, index: usize) -> bool {
+        self.0 >> index & 1 != 0
+    }
+
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }

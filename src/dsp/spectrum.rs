@@ -9,6 +9,7 @@
 //! burst that is on the line and nothing before it.
 
 use super::oscillator::{Sine, phase_step};
+use super::wide::{Wide, across, plus, wide};
 use std::sync::LazyLock;
 
 /// Points of both windows.
@@ -74,19 +75,9 @@ impl Look {
         let low_weight = windowed(low, &mut im);
         let high_weight = windowed(high, &mut re);
         transform(&mut re, &mut im);
-        // z = high + i·low: the even part of the transform is the one's, the odd part the other's
-        let (low_scale, high_scale) = (0.5 / (POINTS as f32 * low_weight), 0.5 / (POINTS as f32 * high_weight));
-        for k in 1..HALF {
-            let m = POINTS - k;
-            let (even_re, even_im) = (re[k] + re[m], im[k] - im[m]);
-            let (odd_re, odd_im) = (im[k] + im[m], re[m] - re[k]);
-            self.high[k] = (even_re * even_re + even_im * even_im) * high_scale;
-            self.low[k] = (odd_re * odd_re + odd_im * odd_im) * low_scale;
-        }
-        (self.low[0], self.high[0]) = (0.0, 0.0);
         self.low_s = low.len() as f32 / 2000.0;
         self.high_s = high.len() as f32 / 8000.0;
-        self.total = self.low[LOW_FROM..LOW_TO].iter().sum::<f32>() + self.high[HIGH_FROM..HIGH_TO].iter().sum::<f32>();
+        wide(Measure { look: self, re: &re, im: &im, low_weight, high_weight });
         self.find_lines();
     }
 
@@ -125,7 +116,7 @@ impl Look {
         let sum = |bins: &[f32], bin_hz: f32, first: usize, last: usize| {
             let from = ((from_hz / bin_hz).round().max(0.0) as usize).clamp(first, last);
             let to = ((to_hz / bin_hz).round().max(0.0) as usize + 1).clamp(first, last);
-            bins[from..to.max(from)].iter().sum::<f32>()
+            crate::dsp::spectrum::sum(&bins[from..to.max(from)])
         };
         sum(&self.low, LOW_BIN_HZ, LOW_FROM, LOW_TO) + sum(&self.high, HIGH_BIN_HZ, HIGH_FROM, HIGH_TO)
     }
@@ -200,13 +191,14 @@ fn interpolate(before: f32, here: f32, after: f32) -> (f32, f32) {
 
 /// Puts samples under a Hann window of their length; the rest stays zero. Returns the sum of the window's squares.
 fn windowed(samples: &[f32], out: &mut [f32; POINTS]) -> f32 {
-    let sine = Sine::table();
     let n = samples.len();
-    if n == POINTS {
-        for ((o, s), w) in out.iter_mut().zip(samples).zip(TABLES.hann.iter()) {
+    if let Some(window) = TABLES.windows.get(n / WINDOW_STEP).filter(|_| n.is_multiple_of(WINDOW_STEP) || n == POINTS) {
+        let window = if n == POINTS { &TABLES.hann } else { window };
+        for ((o, s), w) in out.iter_mut().zip(samples).zip(window) {
             *o = s * w;
         }
     } else if n > 0 {
+        let sine = Sine::table();
         let step = phase_step(8000.0 / n as f32);
         let mut phase = step / 2;
         for (o, s) in out.iter_mut().zip(samples) {
@@ -218,69 +210,167 @@ fn windowed(samples: &[f32], out: &mut [f32; POINTS]) -> f32 {
     (n.max(1) as f32) * 0.375
 }
 
+#[inline(always)]
+fn sum(values: &[f32]) -> f32 {
+    let (eights, rest) = values.as_chunks::<8>();
+    let mut sums = [0f32; 8];
+    for eight in eights {
+        for i in 0..8 {
+            sums[i] += eight[i];
+        }
+    }
+    across(sums) + rest.iter().sum::<f32>()
+}
+
+/// What both halves have at each frequency, from the transform of both.
+struct Measure<'a> {
+    look: &'a mut Look,
+    re: &'a [f32; POINTS],
+    im: &'a [f32; POINTS],
+    low_weight: f32,
+    high_weight: f32,
+}
+
+impl Wide for Measure<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<const FUSED: bool>(self) {
+        let Measure { look, re, im, low_weight, high_weight } = self;
+        // z = high + i·low: the even part of the transform is the one's, the odd part the other's
+        let (low_scale, high_scale) = (0.5 / (POINTS as f32 * low_weight), 0.5 / (POINTS as f32 * high_weight));
+        for k in 1..HALF {
+            let m = POINTS - k;
+            let (even_re, even_im) = (re[k] + re[m], im[k] - im[m]);
+            let (odd_re, odd_im) = (im[k] + im[m], re[m] - re[k]);
+            look.high[k] = plus::<FUSED>(even_re * even_re, even_im, even_im) * high_scale;
+            look.low[k] = plus::<FUSED>(odd_re * odd_re, odd_im, odd_im) * low_scale;
+        }
+        (look.low[0], look.high[0]) = (0.0, 0.0);
+        look.total = sum(&look.low[LOW_FROM..LOW_TO]) + sum(&look.high[HIGH_FROM..HIGH_TO]);
+    }
+}
+
+/// Bursts are looked at in blocks of 5 ms: of ten samples at the lower rate.
+const WINDOW_STEP: usize = 10;
+
 struct Tables {
     hann: [f32; POINTS],
-    cos: [f32; POINTS],
-    sin: [f32; POINTS],
+    /// Hann windows of whole blocks, by their number.
+    windows: [[f32; POINTS]; POINTS / WINDOW_STEP + 1],
+    /// For each pass and each of the three parts that are turned: by how much, at each place of a quarter.
+    turns: [Turns; PASSES],
 }
+
+type Turns = [([f32; QUARTER], [f32; QUARTER]); 3];
+
+/// Places of a quarter.
+const QUARTER: usize = POINTS / 4;
+/// 256 is 4⁴.
+const PASSES: usize = 4;
 
 static TABLES: LazyLock<Tables> = LazyLock::new(|| {
     let turn = |i: f64| i / POINTS as f64 * std::f64::consts::TAU;
+    let hann =
+        |n: usize, points: usize| (0.5 - 0.5 * turn((n as f64 + 0.5) * (POINTS as f64 / points as f64)).cos()) as f32;
     Tables {
-        hann: std::array::from_fn(|n| (0.5 - 0.5 * turn(n as f64 + 0.5).cos()) as f32),
-        cos: std::array::from_fn(|n| turn(n as f64).cos() as f32),
-        sin: std::array::from_fn(|n| -turn(n as f64).sin() as f32),
+        hann: std::array::from_fn(|n| hann(n, POINTS)),
+        windows: std::array::from_fn(|blocks| {
+            let points = blocks * WINDOW_STEP;
+            std::array::from_fn(|n| if n < points { hann(n, points) } else { 0.0 })
+        }),
+        turns: std::array::from_fn(|pass| {
+            let stride = 1 << (2 * pass);
+            let by = |part: usize, place: usize| turn(((part + 1) * (place / stride * stride)) as f64);
+            std::array::from_fn(|part| {
+                (
+                    std::array::from_fn(|place| by(part, place).cos() as f32),
+                    std::array::from_fn(|place| -by(part, place).sin() as f32),
+                )
+            })
+        }),
     }
 });
 
 /// Fourier transform, Stockham's order, radix 4: 256 is 4⁴, so the result is back where it began.
 fn transform(re: &mut [f32; POINTS], im: &mut [f32; POINTS]) {
+    let mut other = ([0f32; POINTS], [0f32; POINTS]);
     let tables: &Tables = &TABLES;
-    let (mut other_re, mut other_im) = ([0f32; POINTS], [0f32; POINTS]);
     let mut stride = 1;
-    for _ in 0..2 {
-        pass(tables, stride, re, im, &mut other_re, &mut other_im);
-        stride *= 4;
-        pass(tables, stride, &other_re, &other_im, re, im);
-        stride *= 4;
+    for turns in tables.turns.as_chunks::<2>().0 {
+        wide(Pass { turns: &turns[0], stride, from: (re, im), to: (&mut other.0, &mut other.1) });
+        wide(Pass { turns: &turns[1], stride: 4 * stride, from: (&other.0, &other.1), to: (re, im) });
+        stride *= 16;
     }
 }
 
-fn pass(
-    tables: &Tables,
+/// A pass, eight places of a quarter at a time, whatever the stride. Each is a call: all four in one are more code than a
+/// processor keeps at hand.
+struct Pass<'a> {
+    turns: &'a Turns,
     stride: usize,
-    from_re: &[f32; POINTS],
-    from_im: &[f32; POINTS],
-    to_re: &mut [f32; POINTS],
-    to_im: &mut [f32; POINTS],
-) {
-    const QUARTER: usize = POINTS / 4;
-    let quarter = QUARTER / stride;
-    for p in 0..quarter {
-        let w = |i: usize| (tables.cos[i * p * stride], tables.sin[i * p * stride]);
-        let ((c1, s1), (c2, s2), (c3, s3)) = (w(1), w(2), w(3));
-        let (to_re, to_im) = (&mut to_re[4 * p * stride..][..4 * stride], &mut to_im[4 * p * stride..][..4 * stride]);
-        let (re0, re1) = to_re.split_at_mut(2 * stride);
-        let ((re0, re1), (re2, re3)) = (re0.split_at_mut(stride), re1.split_at_mut(stride));
-        let (im0, im1) = to_im.split_at_mut(2 * stride);
-        let ((im0, im1), (im2, im3)) = (im0.split_at_mut(stride), im1.split_at_mut(stride));
-        let part = |i: usize| stride * p + i * QUARTER..stride * p + i * QUARTER + stride;
-        let (ar, br, cr, dr) = (&from_re[part(0)], &from_re[part(1)], &from_re[part(2)], &from_re[part(3)]);
-        let (ai, bi, ci, di) = (&from_im[part(0)], &from_im[part(1)], &from_im[part(2)], &from_im[part(3)]);
-        for q in 0..stride {
-            let (sum_r, sum_i, dif_r, dif_i) = (ar[q] + cr[q], ai[q] + ci[q], ar[q] - cr[q], ai[q] - ci[q]);
-            let (sum2_r, sum2_i, dif2_r, dif2_i) = (br[q] + dr[q], bi[q] + di[q], br[q] - dr[q], bi[q] - di[q]);
-            re0[q] = sum_r + sum2_r;
-            im0[q] = sum_i + sum2_i;
-            let (xr, xi) = (dif_r + dif2_i, dif_i - dif2_r);
-            re1[q] = xr * c1 - xi * s1;
-            im1[q] = xr * s1 + xi * c1;
-            let (xr, xi) = (sum_r - sum2_r, sum_i - sum2_i);
-            re2[q] = xr * c2 - xi * s2;
-            im2[q] = xr * s2 + xi * c2;
-            let (xr, xi) = (dif_r - dif2_i, dif_i + dif2_r);
-            re3[q] = xr * c3 - xi * s3;
-            im3[q] = xr * s3 + xi * c3;
+    from: (&'a [f32; POINTS], &'a [f32; POINTS]),
+    to: (&'a mut [f32; POINTS], &'a mut [f32; POINTS]),
+}
+
+impl Wide for Pass<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<const FUSED: bool>(self) {
+        let Pass { turns, stride, from, to } = self;
+        for at in (0..QUARTER).step_by(8) {
+            let (mut re, mut im) = ([[0f32; 8]; 4], [[0f32; 8]; 4]);
+            for i in 0..4 {
+                re[i].copy_from_slice(&from.0[i * QUARTER + at..][..8]);
+                im[i].copy_from_slice(&from.1[i * QUARTER + at..][..8]);
+            }
+            let ([ar, br, cr, dr], [ai, bi, ci, di]) = (re, im);
+            for n in 0..8 {
+                let (sum_r, sum_i, dif_r, dif_i) = (ar[n] + cr[n], ai[n] + ci[n], ar[n] - cr[n], ai[n] - ci[n]);
+                let (sum2_r, sum2_i, dif2_r, dif2_i) = (br[n] + dr[n], bi[n] + di[n], br[n] - dr[n], bi[n] - di[n]);
+                (re[0][n], im[0][n]) = (sum_r + sum2_r, sum_i + sum2_i);
+                (re[1][n], im[1][n]) = (dif_r + dif2_i, dif_i - dif2_r);
+                (re[2][n], im[2][n]) = (sum_r - sum2_r, sum_i - sum2_i);
+                (re[3][n], im[3][n]) = (dif_r - dif2_i, dif_i + dif2_r);
+            }
+            for (i, (cos, sin)) in turns.iter().enumerate() {
+                let (cos, sin) = (&cos[at..at + 8], &sin[at..at + 8]);
+                for n in 0..8 {
+                    let (x, y) = (re[i + 1][n], im[i + 1][n]);
+                    re[i + 1][n] = plus::<FUSED>(-(y * sin[n]), x, cos[n]);
+                    im[i + 1][n] = plus::<FUSED>(y * cos[n], x, sin[n]);
+                }
+            }
+            store(&re, to.0, at, stride);
+            store(&im, to.1, at, stride);
+        }
+    }
+}
+
+/// The four parts of eight places, stretches of `stride` in turn.
+#[inline(always)]
+fn store(parts: &[[f32; 8]; 4], to: &mut [f32; POINTS], at: usize, stride: usize) {
+    match stride {
+        1 => {
+            let mut mixed = [0f32; 32];
+            for n in 0..8 {
+                for i in 0..4 {
+                    mixed[4 * n + i] = parts[i][n];
+                }
+            }
+            to[4 * at..4 * at + 32].copy_from_slice(&mixed);
+        }
+        4 => {
+            for (i, part) in parts.iter().enumerate() {
+                to[4 * at + 4 * i..][..4].copy_from_slice(&part[..4]);
+                to[4 * at + 16 + 4 * i..][..4].copy_from_slice(&part[4..]);
+            }
+        }
+        _ => {
+            for (i, part) in parts.iter().enumerate() {
+                to[at / stride * 4 * stride + i * stride + at % stride..][..8].copy_from_slice(part);
+            }
         }
     }
 }

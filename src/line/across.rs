@@ -13,6 +13,7 @@
 use super::Hook;
 use crate::dsp::Frame;
 use crate::dsp::echo::{Canceller, Config, Tail};
+use crate::dsp::g711::Law;
 
 /// A driver has 60 ms of what we send waiting, and hands over 20 ms at once: the hybrid comes on top of that.
 const TAIL: Tail = Tail::Ms128;
@@ -24,8 +25,9 @@ pub struct Across {
 }
 
 impl Across {
-    pub fn new(cancels_echo: bool) -> Across {
-        let config = Config { tail: TAIL, ..Config::default() };
+    /// `law`: by which the driver compands what is sent. An echo of that is cancelled deeper than one of what it was before.
+    pub fn new(cancels_echo: bool, law: Option<Law>) -> Across {
+        let config = Config { tail: TAIL, law, ..Config::default() };
         Across { canceller: cancels_echo.then(|| Canceller::new(config)), sent: Frame::default() }
     }
 
@@ -50,9 +52,16 @@ mod tests {
     /// Levels of what is passed on and of what is heard, from the third second on, of a line that gives back what it is
     /// sent, 12 dB down and so many samples later.
     fn echo(cancels: bool, delay: usize) -> (f32, f32) {
+        echo_of(cancels, None, delay)
+    }
+
+    /// The same where the driver compands what is sent, and we know the law or do not.
+    fn echo_of(cancels: bool, law: Option<Law>, delay: usize) -> (f32, f32) {
         let said = render(&mut Speech::new(3, -15.0), 8 * 8000);
-        let returned: Vec<i16> = (0..said.len()).map(|n| if n < delay { 0 } else { said[n - delay] / 4 }).collect();
-        let mut across = Across::new(cancels);
+        let on_the_pair = |s: i16| law.map_or(s, |law| law.decode(law.encode(s)));
+        let returned: Vec<i16> =
+            (0..said.len()).map(|n| if n < delay { 0 } else { on_the_pair(said[n - delay]) / 4 }).collect();
+        let mut across = Across::new(cancels, law);
         let mut passed = Vec::new();
         let frame = |samples: &[i16]| Frame(std::array::from_fn(|n| samples[n]));
         for n in (0..said.len()).step_by(FRAME_SAMPLES) {
@@ -69,6 +78,10 @@ mod tests {
         for delay in [5, 200, 660, 800] {
             let (passed, heard) = echo(true, delay);
             assert!(passed < heard - 25.0, "{delay}: {passed} of {heard} dBm0");
+        }
+        for law in [Law::Mu, Law::A] {
+            let (passed, heard) = echo_of(true, Some(law), 200);
+            assert!(passed < heard - 25.0, "{law:?}: {passed} of {heard} dBm0");
         }
         let (passed, heard) = echo(false, 200);
         assert_eq!(passed, heard);

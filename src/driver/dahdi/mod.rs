@@ -249,6 +249,7 @@ pub struct DahdiPort {
     selector: Selector,
     channel: Arc<Channel>,
     capabilities: Capabilities,
+    law: Law,
     frames: rtrb::Consumer<Frame>,
     to_send: rtrb::Producer<Frame>,
     signals: rtrb::Consumer<(Time, Signal)>,
@@ -272,7 +273,7 @@ impl DahdiPort {
         let params = ioctl::get_params(fd).map_err(failed("read the parameters"))?;
         let signalling = Signalling::from_sigtype(params.sigtype);
         let kind = suitable(&port, number, signalling, params.sigcap, options.kind)?;
-        set_up(fd, &port, number, options, params)?;
+        let law = set_up(fd, &port, number, options, params)?;
         let cancels = set_canceller(root, fd, &port, number, &options.echo_canceller)?;
 
         let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)
@@ -313,6 +314,7 @@ impl DahdiPort {
                 echo_canceller: cancels,
                 hears_digits: false,
             },
+            law,
             frames,
             to_send,
             signals,
@@ -414,6 +416,11 @@ impl Port for DahdiPort {
 
     fn kind(&self) -> PortKind {
         self.channel.kind
+    }
+
+    /// Samples may be linear to us: the line is companded all the same.
+    fn law(&self) -> Option<Law> {
+        Some(self.law)
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -617,7 +624,7 @@ fn set_up(
     number: u32,
     options: &OpenOptions,
     mut params: ioctl::Params,
-) -> Result<(), PortError> {
+) -> Result<Law, PortError> {
     let failed = |what: &'static str| move |e| explain_errno(port, what, e);
     let mut buffers = ioctl::BufferInfo {
         txbufpolicy: match options.policy {
@@ -653,13 +660,10 @@ fn set_up(
     // the state of the pair is read below, and events of before the opening are not ours
     ioctl::flush(fd, ioctl::FLUSH_ALL).map_err(failed("flush the buffers"))?;
     // tell of gaps: the driver's default is not to
-    match ioctl::buffer_events(fd, 1) {
-        Ok(()) => Ok(()),
-        Err(e) => {
-            tracing::debug!(channel = number, error = %e, "this driver does not tell of gaps");
-            Ok(())
-        }
+    if let Err(e) = ioctl::buffer_events(fd, 1) {
+        tracing::debug!(channel = number, error = %e, "this driver does not tell of gaps");
     }
+    Ok(law)
 }
 
 fn law_of(curlaw: i32) -> Law {

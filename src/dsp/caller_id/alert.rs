@@ -6,6 +6,7 @@
 
 use super::Alert;
 use crate::clock::Time;
+use crate::dsp::wide::{Wide, dot, wide};
 use crate::event::Heard;
 use std::f64::consts::TAU;
 use std::sync::LazyLock;
@@ -79,7 +80,7 @@ impl AlertDetector {
             return;
         }
         let tables: &Tables = &TABLES;
-        let lines: [Line; 2] = std::array::from_fn(|i| [dot(block, &tables.cos[i]), dot(block, &tables.sin[i])]);
+        let lines = wide(Lines(block));
         let squares = lines.map(|[re, im]| (re * re + im * im) * 2.0 / (BLOCK * BLOCK) as f32);
         let both = squares[0] + squares[1];
         let alike = squares[0] < MAX_TWIST * squares[1] && squares[1] < MAX_TWIST * squares[0];
@@ -128,12 +129,19 @@ fn stays(before: Line, now: Line, turn: Line, nearest: f32) -> bool {
     along > 0.0 && along * along > nearest * nearest * sizes
 }
 
-fn dot(a: &[f32; BLOCK], b: &[f32; BLOCK]) -> f32 {
-    let mut sums = [0f32; 8];
-    for (a, b) in a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0) {
-        for i in 0..8 {
-            sums[i] += a[i] * b[i];
+/// The two in a block.
+struct Lines<'a>(&'a [f32; BLOCK]);
+
+impl Wide for Lines<'_> {
+    type Out = [Line; 2];
+
+    #[inline(always)]
+    fn run<const FUSED: bool>(self) -> [Line; 2] {
+        let tables: &Tables = &TABLES;
+        let mut lines = [[0.0; 2]; 2];
+        for (i, line) in lines.iter_mut().enumerate() {
+            *line = [dot::<FUSED>(self.0, &tables.cos[i]), dot::<FUSED>(self.0, &tables.sin[i])];
         }
+        lines
     }
-    sums.iter().sum()
 }

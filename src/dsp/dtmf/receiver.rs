@@ -4,7 +4,7 @@ use super::bank::{Bank, NOMINAL, WINDOW};
 use super::doubt::Doubt;
 use crate::clock::Time;
 use crate::dsp::filter::{self, Biquad, Cascade, Memory};
-use crate::dsp::wide;
+use crate::dsp::wide::{Wide, wide};
 use crate::event::Heard;
 use crate::number::Digit;
 use std::sync::LazyLock;
@@ -100,6 +100,8 @@ struct Held {
     agreed: u32,
     /// It came in pieces: it agrees with itself over shorter stretches.
     broken: bool,
+    /// Between the pieces, where no look can agree.
+    missing: Duration,
     doubt: Doubt,
 }
 
@@ -133,24 +135,28 @@ impl Receiver {
 
     /// Listens; pushes a [`Heard::Digit`] for each digit that ended.
     pub fn feed(&mut self, samples: &[i16], out: &mut Vec<Heard>) {
-        wide(
-            #[inline(always)]
-            || self.listen(samples, out),
-        );
+        wide(Listen { receiver: self, samples, out });
     }
 
     #[inline(always)]
-    fn listen(&mut self, samples: &[i16], out: &mut Vec<Heard>) {
+    fn listen<const FUSED: bool>(&mut self, samples: &[i16], out: &mut Vec<Heard>) {
         let mut rest = samples;
         while !rest.is_empty() {
-            let (now, later) = rest.split_at(rest.len().min(HOP - self.filled));
-            self.waiting[self.filled..self.filled + now.len()].copy_from_slice(now);
-            self.filled += now.len();
-            rest = later;
-            if self.filled == HOP {
-                self.filled = 0;
-                self.look(out);
+            let whole: [i16; HOP];
+            match rest.split_first_chunk() {
+                Some((hop, later)) if self.filled == 0 => (whole, rest) = (*hop, later),
+                _ => {
+                    let (now, later) = rest.split_at(rest.len().min(HOP - self.filled));
+                    self.waiting[self.filled..self.filled + now.len()].copy_from_slice(now);
+                    self.filled += now.len();
+                    rest = later;
+                    if self.filled < HOP {
+                        break;
+                    }
+                    (self.filled, whole) = (0, self.waiting);
+                }
             }
+            self.look::<FUSED>(&whole, out);
         }
     }
 
@@ -176,15 +182,15 @@ impl Receiver {
 
     /// A hop is full.
     #[inline(always)]
-    fn look(&mut self, out: &mut Vec<Heard>) {
+    fn look<const FUSED: bool>(&mut self, samples: &[i16; HOP], out: &mut Vec<Heard>) {
         self.window.copy_within(HOP.., 0);
         let newest = &mut self.window[HOP..];
-        newest.iter_mut().zip(&self.waiting).for_each(|(slot, &s)| *slot = f32::from(s));
+        newest.iter_mut().zip(samples).for_each(|(slot, &s)| *slot = f32::from(s));
         let raw = filter::power(newest);
         let mut hop = Hop::default();
         let mut power = 0.0;
         if raw.max(self.raw_before) > FAINT {
-            REJECT_DIAL_TONE.pass(&mut self.reject_dial_tone, newest);
+            REJECT_DIAL_TONE.pass::<FUSED>(&mut self.reject_dial_tone, newest);
             power = filter::power(newest);
             hop.below = ((raw - power) / HOP as f32).max(0.0);
         } else {
@@ -193,7 +199,7 @@ impl Receiver {
         }
         // nothing as soft as this can be a digit: most of what a line carries is not worth a look
         if power.max(self.power_before) > FAINT {
-            let sines = Bank::get().look(&self.window);
+            let sines = Bank::get().look::<FUSED>(&self.window);
             (hop.re, hop.im, hop.power) = (sines.re, sines.im, sines.power);
             let old = self.hop(0);
             for i in 0..8 {
@@ -225,7 +231,7 @@ impl Receiver {
     fn decide(&mut self, out: &mut Vec<Heard>) {
         let found = self.find(AGREE);
         if let Some(mut held) = self.held.take() {
-            let (now, before) = (self.share(&held.found, 0), self.share(&held.found, 1));
+            let now = self.share(&held.found, 0);
             if now >= 0.5 {
                 held.gone = 0;
                 let again = if held.broken { found.or_else(|| self.find(AGREE_PIECE)) } else { found };
@@ -237,6 +243,7 @@ impl Receiver {
                 held.gone += 1;
                 if held.gone == 1 {
                     // where the amplitude crossed one half, between the two looks
+                    let before = self.share(&held.found, 1);
                     let fraction = ((0.5 - now) / (before - now).max(1e-3)).clamp(0.0, 1.0);
                     held.until = self.time_of(fraction);
                 }
@@ -248,7 +255,8 @@ impl Receiver {
             }
             let (digit, since, lasted) = (held.found.digit, held.since, held.until.since(held.since));
             // a voice that glides through a digit agrees with it for a moment only
-            let looks = (lasted.as_millis() as u32 / 5 + 2).saturating_sub(AGREE as u32);
+            let sounding = lasted.saturating_sub(held.missing);
+            let looks = (sounding.as_millis() as u32 / 5 + 2).saturating_sub(AGREE as u32);
             let believed = lasted >= MIN_ON && held.agreed * 2 + 1 >= looks && {
                 let after = (0..GONE as usize).map(|ago| self.hop(ago).power).fold(f32::MAX, f32::min);
                 held.doubt.is_digit(after / held.found.power(), held.agreed as f32 / looks.max(1) as f32)
@@ -267,13 +275,19 @@ impl Receiver {
                 gone: 0,
                 agreed: 1,
                 broken: false,
+                missing: Duration::ZERO,
                 doubt: self.doubt(&found, begun),
             };
             // a piece of it may have come before
             self.held = Some(match self.piece.take().filter(|piece| piece.goes_on_in(&found, since)) {
-                Some(piece) => {
-                    Held { since: piece.since, agreed: piece.looks + 1, broken: true, doubt: piece.doubt, ..whole }
-                }
+                Some(piece) => Held {
+                    since: piece.since,
+                    agreed: piece.looks + 1,
+                    broken: true,
+                    missing: since.since(piece.until),
+                    doubt: piece.doubt,
+                    ..whole
+                },
                 None => whole,
             });
         } else if self.piece.is_some() || self.hop(0).power > MIN_AMPLITUDE * MIN_AMPLITUDE {
@@ -309,8 +323,9 @@ impl Receiver {
             }
             Some(piece) if piece.goes_on_in(&found, since) => {
                 let on = piece.until.since(piece.since) + now.since(since);
+                let missing = since.since(piece.until);
                 let (since, agreed, doubt) = (piece.since, piece.looks + 1, piece.doubt);
-                let whole = Held { found, since, until: now, gone: 0, agreed, broken: true, doubt };
+                let whole = Held { found, since, until: now, gone: 0, agreed, broken: true, missing, doubt };
                 (on >= MIN_PIECES).then_some(whole)
             }
             _ => {
@@ -324,7 +339,8 @@ impl Receiver {
     #[inline(always)]
     fn share(&self, of: &Found, ago: usize) -> f32 {
         let hop = self.hop(ago);
-        (0..2).map(|i| hop.amplitude(of.pair[i]) / of.amplitude[i]).fold(f32::MAX, f32::min)
+        let square = |i: usize| hop.squares[of.pair[i]] / (of.amplitude[i] * of.amplitude[i]);
+        square(0).min(square(1)).sqrt()
     }
 
     /// How many hops ago the digit began that the last looks agree upon.
@@ -399,16 +415,10 @@ impl Receiver {
             let hop = self.hop(ago);
             (re, im) = (re + hop.turn_re[index], im + hop.turn_im[index]);
         }
-        let (turn_re, turn_im) = TURN[index];
-        let off = angle(re * turn_re + im * turn_im, im * turn_re - re * turn_im);
-        let hz = NOMINAL[index] + off * (8000.0 / HOP as f32 / std::f32::consts::TAU);
-        // the next tone of the group may be the nearer one
-        let away = |i: usize| (NOMINAL[i] - hz).abs();
-        let group = index / 4 * 4;
-        let index = (group + 1..group + 4).fold(group, |best, i| if away(i) < away(best) { i } else { best });
-        if away(index) > MAX_DEVIATION * NOMINAL[index] {
-            return None;
-        }
+        let place = &PLACES[index];
+        let (along, aside) = (re * place.turn_re + im * place.turn_im, im * place.turn_re - re * place.turn_im);
+        // within its limits it is the nearest: what the angle is need not be known
+        let index = if aside.abs() <= along * place.steepest { index } else { nearest(index, along, aside)? };
         // added up in phase at the frequency that was found
         let size = (re * re + im * im).sqrt().max(f32::MIN_POSITIVE);
         let (cos, sin) = (re / size, im / size);
@@ -421,6 +431,21 @@ impl Receiver {
         let square = (re * re + im * im) / (agree * agree) as f32;
         let steady = square >= MIN_AMPLITUDE * MIN_AMPLITUDE && least >= 0.36 * square;
         steady.then(|| Line { index, amplitude: square.sqrt() })
+    }
+}
+
+struct Listen<'a> {
+    receiver: &'a mut Receiver,
+    samples: &'a [i16],
+    out: &'a mut Vec<Heard>,
+}
+
+impl Wide for Listen<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<const FUSED: bool>(self) {
+        self.receiver.listen::<FUSED>(self.samples, self.out);
     }
 }
 
@@ -454,13 +479,6 @@ struct Line {
     amplitude: f32,
 }
 
-impl Hop {
-    /// Peak of the sine that it would be.
-    fn amplitude(&self, i: usize) -> f32 {
-        self.squares[i].sqrt()
-    }
-}
-
 /// Elliptic high-pass, fourth order: passes 684 Hz (697 − 1.8 %) to 0.2 dB, stops 300 to 440 Hz by 32 dB and 480 by 21.
 static REJECT_DIAL_TONE: LazyLock<Cascade> = LazyLock::new(|| {
     Cascade::of([
@@ -469,13 +487,31 @@ static REJECT_DIAL_TONE: LazyLock<Cascade> = LazyLock::new(|| {
     ])
 });
 
-/// How the phase of each frequency turns in one hop.
-static TURN: LazyLock<[(f32, f32); 8]> = LazyLock::new(|| {
+struct Place {
+    /// How the phase of this frequency turns in one hop.
+    turn_re: f32,
+    turn_im: f32,
+    /// The tangent of what it may turn more or less.
+    steepest: f32,
+}
+
+static PLACES: LazyLock<[Place; 8]> = LazyLock::new(|| {
     std::array::from_fn(|i| {
         let turn = f64::from(NOMINAL[i]) * HOP as f64 / 8000.0 * std::f64::consts::TAU;
-        (turn.cos() as f32, turn.sin() as f32)
+        let steepest = (turn * f64::from(MAX_DEVIATION)).tan() as f32;
+        Place { turn_re: turn.cos() as f32, turn_im: turn.sin() as f32, steepest }
     })
 });
+
+/// The tone whose phase turned by so much less or more than this one's should: the next tone of the group may be the nearer
+/// one.
+fn nearest(index: usize, along: f32, aside: f32) -> Option<usize> {
+    let hz = NOMINAL[index] + angle(along, aside) * (8000.0 / HOP as f32 / std::f32::consts::TAU);
+    let away = |i: usize| (NOMINAL[i] - hz).abs();
+    let group = index / 4 * 4;
+    let index = (group + 1..group + 4).fold(group, |best, i| if away(i) < away(best) { i } else { best });
+    (away(index) <= MAX_DEVIATION * NOMINAL[index]).then_some(index)
+}
 
 /// The angle of a complex number, to 0.00002: a polynomial, because `atan2` is a call that takes longer than all else here.
 #[inline(always)]

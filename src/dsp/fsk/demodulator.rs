@@ -3,7 +3,7 @@
 use super::{BIT_RATE, Data, Standard};
 use crate::clock::SAMPLE_RATE_HZ;
 use crate::dsp::filter::{Biquad, Cascade, Memory};
-use crate::dsp::wide;
+use crate::dsp::wide::{Wide, plus, wide};
 use std::f64::consts::TAU;
 use std::sync::LazyLock;
 
@@ -23,9 +23,9 @@ pub struct Demodulator {
     /// Samples so far, of whole blocks.
     count: u64,
     high_pass: Memory,
-    /// Mixed with cosine and sine of mark and space: the last of them, and room for a block.
-    products: [[f32; BEFORE + BLOCK]; 4],
-    /// Complex amplitudes at mark: a while back, and room for a block.
+    /// Filtered samples: the last of them, and room for a block.
+    past: [f32; BEFORE + BLOCK],
+    /// Complex amplitudes at mark, which turn as the signal does: a while back, and room for a block.
     marks: [[f32; TURN + BLOCK]; 2],
     soft: [f32; KEPT + BLOCK],
     /// Loudest power at mark and at space of late.
@@ -64,7 +64,7 @@ const BLOCK: usize = 40;
 const STEP: usize = 8;
 /// Samples of a bit.
 const BIT: f64 = SAMPLE_RATE_HZ as f64 / BIT_RATE as f64;
-/// Products that a sum over a bit reaches back.
+/// Samples that a sum over a bit reaches back.
 const BEFORE: usize = 6;
 /// Soft bits that are remembered: more than a byte and its edges.
 const KEPT: usize = 120;
@@ -111,7 +111,7 @@ impl Demodulator {
             filled: 0,
             count: 0,
             high_pass: Memory::default(),
-            products: [[0.0; BEFORE + BLOCK]; 4],
+            past: [0.0; BEFORE + BLOCK],
             marks: [[0.0; TURN + BLOCK]; 2],
             soft: [0.0; KEPT + BLOCK],
             levels: [0.0; 2],
@@ -141,37 +141,42 @@ impl Demodulator {
     }
 
     pub fn feed(&mut self, samples: &[i16], tell: impl FnMut(&mut Self, Data)) {
-        wide(
-            #[inline(always)]
-            || self.listen(samples, tell),
-        );
+        wide(Listen { demodulator: self, samples, tell });
     }
 
     #[inline(always)]
-    fn listen(&mut self, samples: &[i16], mut tell: impl FnMut(&mut Self, Data)) {
+    fn listen<const FUSED: bool>(&mut self, samples: &[i16], mut tell: impl FnMut(&mut Self, Data)) {
         let mut rest = samples;
         while !rest.is_empty() {
-            let (now, later) = rest.split_at(rest.len().min(BLOCK - self.filled));
-            self.waiting[self.filled..self.filled + now.len()].copy_from_slice(now);
-            self.filled += now.len();
-            rest = later;
-            if self.filled == BLOCK {
-                self.filled = 0;
-                self.take_block(&mut tell);
+            let whole: [i16; BLOCK];
+            match rest.split_first_chunk() {
+                Some((block, later)) if self.filled == 0 => (whole, rest) = (*block, later),
+                _ => {
+                    let (now, later) = rest.split_at(rest.len().min(BLOCK - self.filled));
+                    self.waiting[self.filled..self.filled + now.len()].copy_from_slice(now);
+                    self.filled += now.len();
+                    rest = later;
+                    if self.filled < BLOCK {
+                        break;
+                    }
+                    (self.filled, whole) = (0, self.waiting);
+                }
             }
+            self.take_block::<FUSED>(&whole, &mut tell);
         }
     }
 
     #[inline(always)]
-    fn take_block(&mut self, tell: &mut impl FnMut(&mut Self, Data)) {
-        let mut x = self.waiting.map(f32::from);
-        HIGH_PASS.pass(&mut self.high_pass, &mut x);
+    fn take_block<const FUSED: bool>(&mut self, block: &[i16; BLOCK], tell: &mut impl FnMut(&mut Self, Data)) {
+        let mut x = [0f32; BLOCK];
+        x.iter_mut().zip(block).for_each(|(x, s)| *x = f32::from(*s));
+        HIGH_PASS.pass::<FUSED>(&mut self.high_pass, &mut x);
         self.loudness = most(peak(&x), LOUDNESS_DECAY * self.loudness);
         if self.loudness < STILL && self.reading == Reading::Nothing {
             self.rest();
             return;
         }
-        let powers = self.correlate(&x);
+        let powers = self.correlate::<FUSED>(&x);
         let both = self.soft_bits(&powers);
         let least = most(FAINT * most(self.levels[0], self.levels[1]), LEAST);
         for (step, both) in both.as_chunks::<STEP>().0.iter().enumerate() {
@@ -185,8 +190,8 @@ impl Demodulator {
 
     /// A block of a line on which nobody sends.
     fn rest(&mut self) {
-        if self.products[0].iter().any(|p| *p != 0.0) {
-            self.products = [[0.0; BEFORE + BLOCK]; 4];
+        if self.past.iter().any(|x| *x != 0.0) {
+            self.past = [0.0; BEFORE + BLOCK];
             self.marks = [[0.0; TURN + BLOCK]; 2];
             self.soft = [0.0; KEPT + BLOCK];
             (self.mark_run, self.alternations, self.seized) = (0, 0, false);
@@ -196,31 +201,36 @@ impl Demodulator {
     }
 
     /// The powers at mark and at space over the last bit, for each sample.
+    ///
+    /// To mix with a carrier and add up is to weigh with the carrier's samples, but for a turn that no power has.
     #[inline(always)]
-    fn correlate(&mut self, x: &[f32; BLOCK]) -> [[f32; BLOCK]; 2] {
-        let from = (self.count % 160) as usize;
-        let tables: &[[f32; 160]; 4] = &CARRIERS;
-        let mut sums = [[0f32; BLOCK]; 4];
-        for ((products, table), sums) in self.products.iter_mut().zip(tables).zip(&mut sums) {
-            products.copy_within(BLOCK.., 0);
-            for ((slot, x), carrier) in products[BEFORE..].iter_mut().zip(x).zip(&table[from..]) {
-                *slot = x * carrier;
-            }
-            // six samples whole, two and two, and two thirds of the seventh
-            let mut twos = [0f32; BLOCK + 4];
-            for (n, two) in twos.iter_mut().enumerate() {
-                *two = products[n + 1] + products[n + 2];
-            }
-            for (n, sum) in sums.iter_mut().enumerate() {
-                *sum = (twos[n] + twos[n + 2]) + (twos[n + 4] + products[n] * 0.666_67);
-            }
-        }
-        for (marks, sums) in self.marks.iter_mut().zip(&sums) {
+    fn correlate<const FUSED: bool>(&mut self, x: &[f32; BLOCK]) -> [[f32; BLOCK]; 2] {
+        let weights: &[[f32; BEFORE + 1]; 4] = &WEIGHTS;
+        self.past.copy_within(BLOCK.., 0);
+        self.past[BEFORE..].copy_from_slice(x);
+        for marks in &mut self.marks {
             marks.copy_within(BLOCK.., 0);
-            marks[TURN..].copy_from_slice(sums);
         }
-        let square = |a: &[f32; BLOCK], b: &[f32; BLOCK]| std::array::from_fn(|n| a[n] * a[n] + b[n] * b[n]);
-        [square(&sums[0], &sums[1]), square(&sums[2], &sums[3])]
+        let mut powers = [[0f32; BLOCK]; 2];
+        for at in (0..BLOCK).step_by(STEP) {
+            let mut sums = [[0f32; STEP]; 4];
+            for k in 0..=BEFORE {
+                let x = &self.past[at + k..at + k + STEP];
+                for (sum, weights) in sums.iter_mut().zip(weights) {
+                    for n in 0..STEP {
+                        sum[n] = plus::<FUSED>(sum[n], x[n], weights[k]);
+                    }
+                }
+            }
+            let [mark_re, mark_im, space_re, space_im] = &sums;
+            self.marks[0][TURN + at..TURN + at + STEP].copy_from_slice(mark_re);
+            self.marks[1][TURN + at..TURN + at + STEP].copy_from_slice(mark_im);
+            for n in 0..STEP {
+                powers[0][at + n] = plus::<FUSED>(mark_re[n] * mark_re[n], mark_im[n], mark_im[n]);
+                powers[1][at + n] = plus::<FUSED>(space_re[n] * space_re[n], space_im[n], space_im[n]);
+            }
+        }
+        powers
     }
 
     /// The soft bits of a block, and the power of mark and space together.
@@ -275,7 +285,8 @@ impl Demodulator {
             Reading::Marks => {
                 if falls != 0 {
                     self.reading = Reading::Byte { edge: self.edge(step, falls) };
-                    let standard = if self.turn.1 < 0.0 { Standard::Bell202 } else { Standard::V23 };
+                    // the middle between the two marks turns by an eighth in so many samples
+                    let standard = if self.turn.1 < self.turn.0 { Standard::Bell202 } else { Standard::V23 };
                     let seized = std::mem::take(&mut self.seized);
                     self.turn = (0.0, 0.0);
                     tell(self, Data::Begins { standard, seized });
@@ -373,6 +384,21 @@ impl Demodulator {
     }
 }
 
+struct Listen<'a, T> {
+    demodulator: &'a mut Demodulator,
+    samples: &'a [i16],
+    tell: T,
+}
+
+impl<T: FnMut(&mut Demodulator, Data)> Wide for Listen<'_, T> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<const FUSED: bool>(self) {
+        self.demodulator.listen::<FUSED>(self.samples, self.tell);
+    }
+}
+
 /// Alignments that are tried, half a sample apart.
 const ALIGNMENTS: usize = 9;
 /// The bits of a byte, start and stop.
@@ -455,11 +481,12 @@ static HIGH_PASS: LazyLock<Cascade> = LazyLock::new(|| {
     Cascade::of([section, Biquad::NONE])
 });
 
-/// Cosine and sine of mark, and of space. All repeat after 160 samples.
-static CARRIERS: LazyLock<[[f32; 160]; 4]> = LazyLock::new(|| {
+/// Cosine and sine of mark, and of space, over the samples of a bit: six whole, and two thirds of the first.
+static WEIGHTS: LazyLock<[[f32; BEFORE + 1]; 4]> = LazyLock::new(|| {
     std::array::from_fn(|i| {
         let turn = |n: usize| n as f64 * Demodulator::CENTRES_HZ[i / 2] / f64::from(SAMPLE_RATE_HZ) * TAU;
-        std::array::from_fn(|n| if i % 2 == 0 { turn(n).cos() } else { -turn(n).sin() } as f32)
+        let share = |n: usize| if n == 0 { 2.0 / 3.0 } else { 1.0 };
+        std::array::from_fn(|n| (share(n) * if i % 2 == 0 { turn(n).cos() } else { -turn(n).sin() }) as f32)
     })
 });
 
