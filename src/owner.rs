@@ -644,7 +644,11 @@ fn transfer_report(result: &Transferred, warm: bool, targets: &[String], steps: 
         Transferred::Bridged { target, evidence, .. } => {
             (targets.get(*target).cloned(), vec![format!("the target on the second line: {evidence}")])
         }
-        _ => (None, Vec::new()),
+        // what was heard last is why
+        _ => (
+            None,
+            steps.iter().rfind(|s| s.heard.is_some() && s.result.is_some()).map(Step::to_string).into_iter().collect(),
+        ),
     };
     let ending = result.ending();
     TransferReport {

@@ -42,6 +42,8 @@ fn a_flash_that_the_exchange_takes_for_a_hang_up_is_never_told_as_a_transfer() {
         let run = Tipring::start().run(&["--line", &line, "--json", "answer", "--transfer-to", "5550100", "--warm"]);
         assert!(matches!(run.code, Some(21 | 31)), "{country}: {}", run.all());
         assert!(!run.stdout.contains("5550100"), "{country}: nobody is called: {}", run.all());
+        let why = run.json()["transfer"]["proof"][0].to_string();
+        assert!(run.code != Some(21) || why.contains("flash taken for a hang-up"), "{country}: {}", run.all());
     }
 }
 

@@ -14,6 +14,8 @@ const SPEAKS: Duration = Duration::from_secs(12);
 const ANNOUNCED_AGAIN: Duration = Duration::from_secs(12);
 /// In which an announcement in place of the recall tone has begun.
 const ANNOUNCED: Duration = Duration::from_millis(6500);
+/// So often the way back is tried where the flash itself may have ended the call.
+const ASKED_BACK_ATTEMPTS: u32 = 3;
 /// So often the same tone answers the way back before a doubtful completion counts as done.
 const RELEASED_ATTEMPTS: u32 = 2;
 
@@ -110,7 +112,9 @@ impl Transfer {
                 self.back_attempts += 1;
                 let ms = self.flash_width().as_millis() as u64;
                 let step = Step::new(now, "back").ms(ms).heard(tone.to_string());
-                if self.back_attempts < BACK_ATTEMPTS {
+                // each one may be a hang-up and a new call to an exchange that wants shorter ones
+                let attempts = if self.checking.is_some() { ASKED_BACK_ATTEMPTS } else { BACK_ATTEMPTS };
+                if self.back_attempts < attempts {
                     self.out.tell(step.result("again"));
                     self.last_heard = Some(tone.kind);
                     self.settle(now, Why::Back);
