@@ -46,10 +46,10 @@ transfer_in() {
 	# where a recall code connects the two, the exchange says that it did
 	case $1 in us|ca|gb|jp|nz) echo 'transfer.complete = "hang-up"' >>us.toml;; esac
 	wire_clear
-	spawn answer tipring --line dahdi/5 --json answer --transfer-to busy,silent,answers --warm --target-no-answer-after 7s
+	spawn answer tipring --line dahdi/5 --json answer --transfer-to busy,silent,answers --warm --target-no-answer-after 14s
 	sleep 1
 	own_exchange "$1" incoming 1
-	exit_of answer 150 0
+	exit_of answer 180 0
 	json_has answer.out '.transfer.target == "answers"'
 	json_has answer.out '[.steps[] | select(.step == "dial") | .heard] | contains(["busy"])'
 	json_has answer.out '[.steps[] | select(.result == "no-answer")] | length == 1'

@@ -1,4 +1,4 @@
-# what: a target who refuses is released before the caller counts as back; a dip on the way back; a target who hangs up at once; a line of which nobody said what a hang-up does
+# what: a target who refuses is released before the caller counts as back; a dip on the way back; a target who hangs up at once; lines where a hang-up drops both, or nobody said what it does
 # exchange: own
 # wiring: labline
 # timeout: 600
@@ -44,6 +44,22 @@ sleep 1.2
 unplug 1; sleep 0.2; plug 1
 exit_of answer 90 20
 json_has answer.out '[.steps[] | select(.result == "caller is back")] | length >= 1'
+over
+
+note "a hang-up drops both here: refused, or over a second line"
+sed -i 's/^transfer.complete.*/transfer.complete = "never"/' us.toml
+called incoming --transfer-to answers --warm --stay 1s
+exit_of answer 60 32
+json_has answer.out '.outcome == "transfer-refused"'
+check_eq "flashes on the wire" "$(flash_widths 1 | awk '$1 < 1500')" ""
+over
+wire_clear
+spawn answer tipring -v --line dahdi/5 --json answer --transfer-to 5550106 --warm --second-line dahdi/6
+sleep 1
+own_exchange us incoming 1 2
+exit_of answer 120 0
+json_has answer.out '.outcome == "bridged" and .transfer.target == "5550106"'
+stays_on_hook 2
 over
 
 note "nobody has said what a hang-up does here"
