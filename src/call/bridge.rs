@@ -361,14 +361,14 @@ impl Bridge {
                 Output::Do(_) => {}
                 Output::Step(step) => self.tell(Step { step: "second-line".into(), ..step }),
                 Output::Done(_) if self.state == State::Over => {}
-                Output::Done(ending) if !self.told => {
-                    let why = if ending == Ending::FarHangUp { "target hung up at once" } else { ending.name() };
-                    self.tell(Step::new(now, "bridge").target(self.shown_target()).result(why));
+                Output::Done(Ending::FarHangUp) if !self.told => {
+                    self.tell(Step::new(now, "bridge").target(self.shown_target()).result("target hung up at once"));
                     self.far = None;
-                    return self.next_target(now, ending);
+                    return self.next_target(now, Ending::Rejected);
                 }
                 Output::Done(Ending::FarHangUp) => self.leave(Left::Target),
                 Output::Done(_) => {
+                    self.tell_bridged();
                     self.tell(Step::new(now, "bridge").result("the second line is gone, and the caller is with us"));
                     self.leave(Left::SecondLine);
                 }
@@ -473,8 +473,7 @@ mod tests {
     #[test]
     fn a_second_line_that_dies_leaves_the_caller_with_us() {
         let mut b = connected();
-        b.handle_timeout(Time::secs(10));
-        b.handle_target(Time::secs(60), &Event::DeviceRemoved);
+        b.handle_target(Time::ms(6_500), &Event::DeviceRemoved);
         let said = all(&mut b);
         assert!(said.contains(&BridgeOutput::Connect(false)), "{said:?}");
         assert_eq!(said.last(), Some(&BridgeOutput::Left(Left::SecondLine)));

@@ -115,20 +115,27 @@ struct Books {
     trace: Vec<Record>,
     interrupt_at: Option<Time>,
     kill_at: Option<Time>,
+    /// Two talk through us: they would for ever, and have for long enough.
+    enough_at: Option<Time>,
     interrupted: Arc<AtomicBool>,
 }
+
+const TOGETHER: [&str; 2] = ["-> joined", "-> connected here"];
 
 /// What a killed process leaves off with.
 struct Killed;
 
 impl Witness for Books {
     fn record(&mut self, record: &Record) -> std::io::Result<()> {
+        if record.who == Actor::Call && TOGETHER.iter().any(|how| record.what.ends_with(how)) {
+            self.enough_at = Some(record.at + Duration::from_secs(20));
+        }
         self.trace.push(record.clone());
         Ok(())
     }
 
     fn stage(&mut self, now: Time, _: tipring::call::Stage) {
-        if self.interrupt_at.is_some_and(|at| now >= at) {
+        if self.interrupt_at.into_iter().chain(self.enough_at).any(|at| now >= at) {
             self.interrupted.store(true, Ordering::Relaxed);
         }
         if self.kill_at.is_some_and(|at| now >= at) {
@@ -238,10 +245,10 @@ pub fn run(case: &Case) -> Outcome {
         trace: Vec::new(),
         interrupt_at: case.interrupt_at,
         kill_at: case.kill_at,
+        enough_at: None,
         interrupted: Arc::clone(&interrupted),
     };
     let mut owner = Owner::new("sim".into(), Box::new(kept.clone()), line, plan, manners, &mut books, &interrupted);
-    // three who talk would talk for ever
     owner.give_up_after(Some(Duration::from_secs(400)));
     owner.bridge_over(Box::new(|name, now| Ok(second(case, name, now))));
     let ran = std::panic::catch_unwind(AssertUnwindSafe(|| owner.run()));
@@ -255,9 +262,9 @@ pub fn run(case: &Case) -> Outcome {
     };
     let together = |how: &str| books.trace.iter().any(|r| r.who == Actor::Call && r.what.ends_with(how));
     let (exit, name) = match report.ending.name() {
-        // the limit above ended it, and it was what was wanted
-        "timed-out" if together("-> joined") => (Exit::Done, "joined"),
-        "timed-out" if together("-> connected here") => (Exit::Done, "bridged"),
+        // we ended it, and it was what was wanted
+        "interrupted" if case.interrupt_at.is_none() && together(TOGETHER[0]) => (Exit::Done, "joined"),
+        "interrupted" if case.interrupt_at.is_none() && together(TOGETHER[1]) => (Exit::Done, "bridged"),
         name => (report.ending.exit(), name),
     };
     Outcome { exit, name, trace: books.trace, nothing_wrong: case.faults.is_empty() }
