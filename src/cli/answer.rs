@@ -58,17 +58,17 @@ pub struct Moving {
     #[arg(long, value_name = "LINE", requires = "transfer_to")]
     pub second_line: Option<String>,
     /// Try the next target when one rang for so long
-    #[arg(long = "target-no-answer-after", value_name = "DUR", value_parser = duration::parse)]
+    #[arg(long = "target-no-answer-after", value_name = "DUR", requires = "transfer_to", value_parser = duration::parse)]
     pub target_no_answer_after: Option<Duration>,
     /// What becomes of the caller when nobody takes the call
-    #[arg(long, default_value_t, value_name = "return|hangup|voicemail=NUM")]
+    #[arg(long, default_value_t, requires = "transfer_to", value_name = "return|hangup|voicemail=NUM")]
     pub on_fail: FailPolicy,
     /// Play this to a target who answered - a WAV file, or words to be spoken -, who accepts with 1 or refuses with 2
     #[arg(long, value_name = "TEXT|FILE", requires = "transfer_to")]
     pub brief: Option<String>,
     /// After a failed transfer stay with the caller for so long, then hang up; 30s when not given, and with --detach
     /// until somebody acts on the call; --hangup-after goes for it too
-    #[arg(long, value_name = "DUR", value_parser = duration::parse)]
+    #[arg(long, value_name = "DUR", requires = "transfer_to", value_parser = duration::parse)]
     pub stay: Option<Duration>,
 }
 

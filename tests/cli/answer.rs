@@ -228,6 +228,17 @@ fn what_becomes_of_an_untaken_caller_is_one_of_three() {
 }
 
 #[test]
+fn what_only_a_transfer_can_heed_is_refused_without_one() {
+    for option in
+        [["--on-fail", "hangup"], ["--stay", "5s"], ["--target-no-answer-after", "5s"], ["--second-line", "sim/us"]]
+    {
+        let args = [&["--line", "sim/us?scenario=incoming&clock=virtual", "answer"], &option[..]].concat();
+        let run = Tipring::start().run(&args).exits(2);
+        assert!(run.stderr.contains("--transfer-to"), "{}", run.all());
+    }
+}
+
+#[test]
 fn a_call_is_waited_for_no_longer_than_was_said() {
     let t = Tipring::start();
     for wait in
