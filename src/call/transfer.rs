@@ -417,10 +417,6 @@ impl Transfer {
         }
     }
 
-    fn is_letting_go(&self) -> bool {
-        matches!(self.state, State::SendingCode(Why::Complete) | State::CompletionHeard)
-    }
-
     /// Digits are the number of a second party now, and not for whoever is on the line.
     pub fn takes_number(&self) -> bool {
         self.state == State::Held
@@ -430,9 +426,12 @@ impl Transfer {
         match event {
             _ if self.state == State::Over => return,
             // told to let go, we are let go of: a long forward disconnect
-            Event::LineLost | Event::ForwardDisconnect { .. } if self.is_letting_go() => {
-                return self.leave(now, "forward disconnect");
+            Event::LineLost if self.state == State::CompletionHeard => return self.leave(now, "forward disconnect"),
+            // or a loose contact, which may have swallowed the code
+            Event::ForwardDisconnect { .. } if self.state == State::CompletionHeard => {
+                return self.completion_in_doubt(now, "forward disconnect");
             }
+            Event::ForwardDisconnect { .. } if self.state == State::SendingCode(Why::Complete) => return,
             Event::LineLost if matches!(self.state, State::Watching | State::CheckingIdle) => return,
             Event::DeviceRemoved | Event::LineLost | Event::Alarm(_) => {
                 let heard = if *event == Event::DeviceRemoved { "device removed" } else { "line lost" };
@@ -445,6 +444,11 @@ impl Transfer {
             State::Flashing(why) if *event == Event::FlashDone => self.flashed(now, why),
             State::Flashing(_) if matches!(event, Event::LoopHeld { .. }) => {
                 self.loop_held = Some(line::describe(event));
+            }
+            State::Settling(Why::Consult) | State::Flashing(Why::Consult)
+                if matches!(event, Event::ForwardDisconnect { .. }) =>
+            {
+                self.disconnected = true;
             }
             State::Listening(why) => self.listening(now, why, event),
             State::Dialling if *event == Event::DialDone => {

@@ -584,13 +584,40 @@ fn battery_that_fails_for_a_moment_on_the_way_back_is_a_hang_up_only_by_what_fol
     };
     let loose = back(&[(300, disconnect(250)), (4_000, speech())]);
     assert_eq!(loose.result, Transferred::CallerBack { evidence: Evidence::Speech });
-    for gone in [back(&[(300, disconnect(500)), (6_000, tone(ToneKind::Dial))]), back(&[(300, disconnect(500))])] {
-        assert_eq!(gone.result, Transferred::CallerGone, "{:#?}", gone.steps);
-    }
+    let silent = back(&[(300, disconnect(500))]);
+    assert_eq!(silent.result, Transferred::CallerUnproven, "{:#?}", silent.steps);
+    let left = || vec![(300, disconnect(500)), (6_000, tone(ToneKind::Dial))];
+    let flash = [recall(), left(), dial_tone()].into();
+    let gone = run(&["5550101"], true, manners(), Exchange { flash, dial: [busy()].into(), ..Default::default() });
+    assert_eq!(gone.result, Transferred::CallerGone, "{:#?}", gone.steps);
     // the busy tone was left on the line by a flash that was not seen: that is not the caller's hang-up
     let flash = [recall(), vec![(300, disconnect(250)), (1_500, tone(ToneKind::Busy))], caller_speaks()].into();
     let unseen = run(&["5550101"], true, manners(), Exchange { flash, dial: [busy()].into(), ..Default::default() });
     assert_eq!(unseen.result, Transferred::CallerBack { evidence: Evidence::Speech });
+}
+
+#[test]
+fn a_dip_about_the_code_is_not_the_exchange_letting_go() {
+    let exchange = |code: Vec<(u64, Event)>| Exchange {
+        flash: [recall(), recall(), recall()].into(),
+        dial: [answers(), code, caller_speaks()].into(),
+        ..Default::default()
+    };
+    for code in [vec![(0, disconnect(120))], vec![(300, disconnect(400))]] {
+        let run = run(&["5550100"], true, etsi(), exchange(code));
+        assert!(!run.actions.contains(&Action::OnHook), "{:#?}", run.steps);
+        assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech });
+    }
+}
+
+#[test]
+fn who_hangs_up_before_the_first_flash_is_told_to_have_done_so() {
+    let gone = || vec![(500, tone(ToneKind::Busy))];
+    let by_tone = Exchange { flash: [gone(), gone(), gone()].into(), ..Default::default() };
+    assert_eq!(run(&["5550100"], true, manners(), by_tone).result, Transferred::CallerGone);
+    let opened = vec![(100, disconnect(500)), (900, tone(ToneKind::Dial))];
+    let by_loop = Exchange { flash: [opened, dial_tone(), dial_tone(), dial_tone()].into(), ..Default::default() };
+    assert_eq!(run(&["5550100"], true, manners(), by_loop).result, Transferred::CallerGone);
 }
 
 #[test]

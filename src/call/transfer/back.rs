@@ -19,6 +19,10 @@ const ASKED_BACK_ATTEMPTS: u32 = 3;
 /// So often the same tone answers the way back before a doubtful completion counts as done.
 const RELEASED_ATTEMPTS: u32 = 2;
 
+pub(super) fn is_heard_by_who_is_left_alone(kind: ToneKind) -> bool {
+    matches!(kind, ToneKind::Busy | ToneKind::Congestion | ToneKind::Disconnect | ToneKind::Howler)
+}
+
 impl Transfer {
     /// The user wants the caller back. Only while resting.
     pub fn retrieve(&mut self, now: Time) {
@@ -100,9 +104,6 @@ impl Transfer {
                 self.in_doubt = false;
                 self.leave(now, &tone.to_string());
             }
-            Event::Heard(Heard::Tone { tone, .. }) if self.disconnected && self.last_heard != Some(tone.kind) => {
-                self.caller_gone(now, format!("forward disconnect, then {tone} tone"));
-            }
             Event::Heard(Heard::Tone { tone, .. }) => {
                 self.second_party = false;
                 self.nobody_held &= !tone.kind.is_dial_tone();
@@ -113,12 +114,17 @@ impl Transfer {
                 let ms = self.flash_width().as_millis() as u64;
                 let step = Step::new(now, "back").ms(ms).heard(tone.to_string());
                 // each one may be a hang-up and a new call to an exchange that wants shorter ones
-                let attempts = if self.checking.is_some() { ASKED_BACK_ATTEMPTS } else { BACK_ATTEMPTS };
+                let attempts = match () {
+                    _ if self.checking.is_some() => ASKED_BACK_ATTEMPTS,
+                    // the loop was open, and now a tone: twice is no accident
+                    _ if self.disconnected && !self.silent_hold && !self.in_doubt => RELEASED_ATTEMPTS,
+                    _ => BACK_ATTEMPTS,
+                };
                 if self.back_attempts < attempts {
                     self.out.tell(step.result("again"));
                     self.last_heard = Some(tone.kind);
                     self.settle(now, Why::Back);
-                } else if self.disconnected || self.nobody_held {
+                } else if (self.disconnected && !self.silent_hold) || self.nobody_held {
                     self.caller_gone(now, format!("{tone} tone"));
                 } else {
                     let why = if self.checking.is_some() { "flash taken for a hang-up" } else { "party-lost" };
@@ -144,10 +150,8 @@ impl Transfer {
     /// The way back was taken and led to the tone that who is left alone hears: the caller has hung up. A new call's dial
     /// tone, the tone of the call that failed, or one that an unfinished number brings, say no such thing.
     fn says_that_nobody_is_held(&self, now: Time, tone: Tone) -> bool {
-        let alone =
-            matches!(tone.kind, ToneKind::Busy | ToneKind::Congestion | ToneKind::Disconnect | ToneKind::Howler);
         let at_once = now.since(self.code_sent_at) < self.manners.slowest_refusal + Duration::from_millis(1500);
-        alone
+        is_heard_by_who_is_left_alone(tone.kind)
             && match self.code(Why::Back) {
                 Some(_) => self.tone_before_code && at_once,
                 None => self.last_heard.is_none_or(|left| !tone.is(left)),
@@ -157,9 +161,6 @@ impl Transfer {
     /// The time for a tone is over, and there was none.
     pub(super) fn no_tone_heard(&mut self, now: Time) {
         let silent = !self.speech && !self.strange_tone;
-        if silent && self.disconnected {
-            return self.caller_gone(now, "forward disconnect, then silence".into());
-        }
         let as_before = (silent || self.may_be_the_second_party()) && self.code(Why::Back).is_some();
         if as_before && !self.asked_again && !self.aborted {
             // A digit that the register did not get leaves the same silence. Who is back goes on hold and comes back once more.
@@ -199,9 +200,10 @@ impl Transfer {
         if self.silent_hold {
             return self.end(Transferred::FlashUnanswered);
         }
-        self.disconnected = false;
+        // who went when the loop was open would have left a tone sooner or later; who is silent may not be there
+        let loop_was_open = std::mem::take(&mut self.disconnected);
         self.not_answered_yet = false;
-        let silent_register = evidence == Evidence::NoTone && self.code(Why::Back).is_some();
+        let silent_register = evidence == Evidence::NoTone && (loop_was_open || self.code(Why::Back).is_some());
         if let Some(tone) = self.checking.take().filter(|_| !self.aborted) {
             self.checked = Some(tone);
             self.doubtful = silent_register;

@@ -85,6 +85,11 @@ impl Transfer {
                 self.quiet_since = Some(*at);
                 None
             }
+            // whatever sounded while nobody spoke was not he: it may be the first burst of a tone
+            Event::Heard(Heard::Silence { since }) => {
+                self.quiet_since = self.quiet_since.map(|quiet| quiet.max(*since));
+                None
+            }
             Event::Heard(Heard::Speech { .. } | Heard::OtherTone { .. } | Heard::Fax { .. }) => {
                 // who speaks again after a silence has not hung up in it
                 let waited_for = self.quiet_since.take().is_some() && self.waits_for_a_voice;

@@ -2,7 +2,7 @@
 
 use super::super::{Completion, Step};
 use super::{
-    BACK_ATTEMPTS, CODE_DELAY, Goal, RECEIVER_READY, SETTLE_BETWEEN_FLASHES, State, Timer, Transfer, Transferred,
+    BACK_ATTEMPTS, CODE_DELAY, Goal, RECEIVER_READY, SETTLE_BETWEEN_FLASHES, State, Timer, Transfer, Transferred, back,
 };
 use super::{UNANSWERED_MAX, Why};
 use crate::clock::Time;
@@ -63,6 +63,7 @@ impl Transfer {
         match event {
             Event::Heard(Heard::OtherTone { hz, .. }) if *hz > NO_PROGRESS_TONE_HZ => self.strange_tone = true,
             Event::Heard(Heard::OtherToneEnded { .. }) => self.strange_tone = false,
+            Event::ForwardDisconnect { .. } if why == Why::Consult => self.disconnected = true,
             _ => {}
         }
         let Event::Heard(Heard::Tone { tone, .. }) = event else { return };
@@ -71,6 +72,13 @@ impl Transfer {
             self.tone_before_code = true;
             self.timers.set(Timer::SendDigits, now + RECEIVER_READY);
             return;
+        }
+        if why == Why::Consult && self.width_taken.is_none() && back::is_heard_by_who_is_left_alone(tone.kind) {
+            // the caller hung up before the flash, or in it; or this exchange refuses it: the way back tells
+            self.out.tell(Step::new(now, "flash").heard(tone.to_string()).result("asking back"));
+            self.back_attempts = 0;
+            self.disconnected = true;
+            return self.settle(now, Why::Back);
         }
         if why == Why::Consult && tone.kind.is_dial_tone() && self.timers.is_armed(Timer::NoRecallTone) {
             let too_short = if self.width_taken.is_none() { self.too_short() } else { None };
@@ -95,6 +103,7 @@ impl Transfer {
                 Some(width) => step.result(format!("{}ms was too short for this exchange", width.as_millis())),
                 None => step,
             });
+            self.disconnected = false;
             if self.aborted {
                 return self.go_back(now);
             }

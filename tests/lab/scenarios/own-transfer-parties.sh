@@ -56,10 +56,12 @@ over
 wire_clear
 spawn answer tipring -v --line dahdi/5 --json answer --transfer-to 5550106 --warm --second-line dahdi/6
 sleep 1
-own_exchange us incoming 1 2
+spawn beside tipring exchange run --country us --scenario idle --port dahdi/2
+own_exchange us incoming 1
 exit_of answer 120 0
 json_has answer.out '.outcome == "bridged" and .transfer.target == "5550106"'
 stays_on_hook 2
+signal beside TERM
 over
 
 note "nobody has said what a hang-up does here"
