@@ -234,7 +234,8 @@ impl Call {
     }
 
     pub fn handle(&mut self, now: Time, event: &Event) {
-        if let Event::CallerId(id) = event {
+        // another caller's, while this call is up, is not this call's
+        if let (Event::CallerId(id), None) = (event, self.answered_at) {
             self.caller = Some(id.clone());
         }
         match &mut self.machine {
@@ -551,7 +552,9 @@ impl Call {
         if at_once && self.may_bridge(&plan) {
             return self.begin_bridge(now, plan, 0);
         }
-        self.machine = Machine::Transfer(Box::new(Transfer::new(now, plan, self.manners.clone())));
+        let number = self.caller.as_ref().and_then(|id| id.number.clone());
+        let transfer = Transfer::new(now, plan, self.manners.clone()).of_caller(number);
+        self.machine = Machine::Transfer(Box::new(transfer));
     }
 
     fn transfer_done(&mut self, now: Time, result: Transferred) {

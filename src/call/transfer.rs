@@ -30,9 +30,9 @@ mod leave;
 use super::progress::Progress;
 use super::{Completion, Ending, Evidence, Manners, Outbox, Output, Step, Target};
 use crate::clock::{Time, Timers};
-use crate::event::{Action, Event, Tone, ToneKind};
+use crate::event::{Action, Event, Heard, Tone, ToneKind};
 use crate::line;
-use crate::number::DialString;
+use crate::number::{DialString, PartyNumber};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -225,6 +225,8 @@ enum Timer {
     NoKey,
     /// Nobody rang us back.
     NoRecallRing,
+    /// It has rung for as long as caller ID takes.
+    WhoRings,
     NoDialTone,
 }
 
@@ -291,6 +293,12 @@ pub struct Transfer {
     quiet_since: Option<Time>,
     /// The first word after that silence is the proof that he is there.
     waits_for_a_voice: bool,
+    /// Another caller waits on this line until then, as far as was heard: a flash would take his call.
+    somebody_waits: Time,
+    /// Since when a flash has been put off for him.
+    put_off: Option<Time>,
+    /// Whose call is being moved, where his number was shown.
+    caller: Option<PartyNumber>,
     /// The user wants it to end: no further target.
     aborted: bool,
     progress: Option<Progress>,
@@ -310,6 +318,10 @@ const CONFIRM: Duration = Duration::from_millis(2500);
 /// No tone for this long on the way back: slower than the slowest cadence of busy and reorder (Sweden: 1 s).
 const NO_TONE: Duration = Duration::from_millis(2500);
 const BACK_ATTEMPTS: u32 = 4;
+/// Call-waiting tones come again after ten seconds at most, as long as somebody waits.
+const WAITING_TONE_REPEATS: Duration = Duration::from_secs(12);
+/// Who calls gives up by then.
+const PUT_OFF_MAX: Duration = Duration::from_secs(90);
 const UNANSWERED_MAX: u32 = 3;
 
 impl Transfer {
@@ -348,6 +360,9 @@ impl Transfer {
             disconnected: false,
             quiet_since: None,
             waits_for_a_voice: false,
+            somebody_waits: now,
+            put_off: None,
+            caller: None,
             aborted: false,
             progress: None,
             out: Outbox::default(),
@@ -365,6 +380,12 @@ impl Transfer {
             t.timers.set(Timer::Settled, now + SETTLE);
         }
         t
+    }
+
+    /// The call comes from there: a call from elsewhere is no recall.
+    pub fn of_caller(mut self, number: Option<PartyNumber>) -> Transfer {
+        self.caller = number;
+        self
     }
 
     /// The caller waits, alone or beside a second party, for what the user wants next.
@@ -425,6 +446,10 @@ impl Transfer {
     pub fn handle(&mut self, now: Time, event: &Event) {
         match event {
             _ if self.state == State::Over => return,
+            Event::Heard(Heard::Alert { .. }) => self.somebody_waits = now + WAITING_TONE_REPEATS,
+            Event::Heard(Heard::Tone { tone, .. }) if tone.kind == ToneKind::CallWaiting => {
+                self.somebody_waits = now + WAITING_TONE_REPEATS;
+            }
             // told to let go, we are let go of: a long forward disconnect
             Event::LineLost if self.state == State::CompletionHeard => return self.leave(now, "forward disconnect"),
             // or a loose contact, which may have swallowed the code
@@ -499,6 +524,7 @@ impl Transfer {
                 (Timer::NoToneHeard, State::ProvingCaller) if self.silent_hold => self.nobody_speaks(now),
                 (Timer::NoToneHeard, State::ProvingCaller) => self.no_tone_heard(now),
                 (Timer::Settled, State::AnsweringRecall) => self.prove_caller(now),
+                (Timer::WhoRings, State::Watching) => self.recalled(now),
                 (Timer::NoRecallRing, State::Watching) => {
                     self.state = State::CheckingIdle;
                     self.out.act(Action::OffHook);

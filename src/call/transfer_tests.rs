@@ -669,3 +669,77 @@ fn where_a_recall_tone_leads_back_its_absence_makes_a_voice_nobodys() {
 fn flash_count(run: &Run) -> usize {
     run.actions.iter().filter(|a| matches!(a, Action::Flash(_))).count()
 }
+
+#[test]
+fn nobody_is_flashed_away_for_a_call_that_waits() {
+    let mut machine = Transfer::new(Time::ZERO, plan(&["5550100"], true), manners());
+    machine.handle(Time::ms(500), &tone(ToneKind::CallWaiting));
+    machine.handle_timeout(Time::secs(2));
+    let said: Vec<_> = std::iter::from_fn(|| machine.poll_output()).collect();
+    assert!(!said.iter().any(|o| matches!(o, Output::Do(Action::Flash(_)))), "{said:?}");
+    // the tone comes again as long as he waits
+    machine.handle(Time::ms(10_500), &tone(ToneKind::CallWaiting));
+    machine.handle_timeout(Time::ms(12_600));
+    assert!(machine.poll_output().is_none());
+    assert_eq!(machine.poll_timeout(), Some(Time::ms(22_500)));
+    machine.handle_timeout(Time::ms(22_500));
+    assert!(matches!(machine.poll_output(), Some(Output::Do(Action::Flash(_)))));
+
+    // and where he never gives up, the call is where it was
+    let mut machine = Transfer::new(Time::ZERO, plan(&["5550100"], true), manners());
+    for at in (500..120_000).step_by(10_000) {
+        machine.handle(Time::ms(at), &tone(ToneKind::CallWaiting));
+        machine.handle_timeout(Time::ms(at + 2_000));
+    }
+    let said: Vec<_> = std::iter::from_fn(|| machine.poll_output()).collect();
+    assert_eq!(said.last(), Some(&Output::Done(Transferred::FlashUnanswered)), "{said:?}");
+    assert!(!said.iter().any(|o| matches!(o, Output::Do(_))), "{said:?}");
+}
+
+#[test]
+fn a_call_of_somebody_else_in_the_seconds_after_leaving_is_no_recall() {
+    let number = |n: &str| crate::number::PartyNumber::from_network(n.as_bytes());
+    let id = |n: &str| {
+        Event::CallerId(crate::event::CallerId {
+            number: number(n),
+            name: None,
+            absent: None,
+            format: crate::event::CallerIdFormat::Bell202,
+            date: None,
+        })
+    };
+    let left = || {
+        let mut machine = Transfer::new(Time::ZERO, plan(&["5550100"], true), manners()).of_caller(number("5551234"));
+        machine.handle_timeout(Time::secs(2));
+        machine.handle(Time::ms(2_700), &Event::FlashDone);
+        machine.handle(Time::ms(3_100), &tone(ToneKind::RecallDial));
+        machine.handle_timeout(Time::ms(3_400));
+        machine.handle(Time::ms(4_400), &Event::DialDone);
+        machine.handle(Time::ms(7_000), &tone(ToneKind::Ringback));
+        machine.handle(Time::ms(12_000), &speech());
+        machine.handle_timeout(Time::ms(15_000));
+        while machine.poll_output().is_some() {}
+        machine.handle(Time::ms(17_000), &Event::Ringing { burst: 1 });
+        machine
+    };
+    let mut machine = left();
+    machine.handle(Time::ms(20_000), &id("5559999"));
+    let said: Vec<_> = std::iter::from_fn(|| machine.poll_output()).collect();
+    assert!(matches!(said.last(), Some(Output::Done(Transferred::Completed { .. }))), "{said:?}");
+    assert!(!said.contains(&Output::Do(Action::OffHook)), "he is left to ring: {said:?}");
+
+    for again in [id("5551234"), Event::Ringing { burst: 2 }] {
+        let mut machine = left();
+        machine.handle(Time::ms(20_000), &again);
+        machine.handle_timeout(Time::ms(21_600));
+        let said: Vec<_> = std::iter::from_fn(|| machine.poll_output()).collect();
+        assert!(said.contains(&Output::Do(Action::OffHook)), "{said:?}");
+    }
+    // who gave up meanwhile is nobody's recall
+    let mut machine = left();
+    machine.handle(Time::ms(20_000), &Event::RingingStopped);
+    machine.handle_timeout(Time::ms(21_500));
+    machine.handle(Time::ms(22_500), &tone(ToneKind::Dial));
+    let said: Vec<_> = std::iter::from_fn(|| machine.poll_output()).collect();
+    assert!(matches!(said.last(), Some(Output::Done(Transferred::Completed { .. }))), "{said:?}");
+}

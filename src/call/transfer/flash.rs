@@ -2,7 +2,8 @@
 
 use super::super::{Completion, Step};
 use super::{
-    BACK_ATTEMPTS, CODE_DELAY, Goal, RECEIVER_READY, SETTLE_BETWEEN_FLASHES, State, Timer, Transfer, Transferred, back,
+    BACK_ATTEMPTS, CODE_DELAY, Goal, PUT_OFF_MAX, RECEIVER_READY, SETTLE_BETWEEN_FLASHES, State, Timer, Transfer,
+    Transferred, WAITING_TONE_REPEATS, back,
 };
 use super::{UNANSWERED_MAX, Why};
 use crate::clock::Time;
@@ -14,7 +15,10 @@ use std::time::Duration;
 pub(super) const NO_PROGRESS_TONE_HZ: u16 = 700;
 
 impl Transfer {
-    pub(super) fn flash(&mut self, _now: Time, why: Why) {
+    pub(super) fn flash(&mut self, now: Time, why: Why) {
+        if self.put_off_for_who_waits(now, why) {
+            return;
+        }
         self.speech = false;
         self.strange_tone = false;
         self.caller_here = false;
@@ -22,6 +26,30 @@ impl Transfer {
         self.loop_held = None;
         self.state = State::Flashing(why);
         self.out.act(Action::Flash(self.flash_width()));
+    }
+
+    /// With another caller waiting, a flash takes his call, and R1 ends the first one for it: no flash before he has given up.
+    fn put_off_for_who_waits(&mut self, now: Time, why: Why) -> bool {
+        if now >= self.somebody_waits {
+            self.put_off = None;
+            return false;
+        }
+        let since = *self.put_off.get_or_insert_with(|| {
+            self.out.tell(Step::new(now, "flash").heard("call waiting").result("put off until nobody waits"));
+            now
+        });
+        let patience = if self.aborted { WAITING_TONE_REPEATS } else { PUT_OFF_MAX };
+        if now.since(since) < patience {
+            self.state = State::Settling(why);
+            self.timers.stop_all();
+            self.timers.set(Timer::Settled, self.somebody_waits);
+            return true;
+        }
+        if why == Why::Consult && self.caller_here {
+            self.end(Transferred::FlashUnanswered);
+            return true;
+        }
+        false
     }
 
     pub(super) fn flash_width(&self) -> Duration {

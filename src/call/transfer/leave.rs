@@ -1,11 +1,14 @@
 //! Leaving the two together, and the proof that we did.
 
-use super::super::{Completion, Evidence, Step, shown};
+use super::super::{Completion, Evidence, Step, describe_caller, shown};
 use super::{RECEIVER_READY, SETTLE, State, Timer, Transfer, Transferred, Why};
 use crate::clock::Time;
-use crate::event::{Action, Event, Heard};
+use crate::event::{Action, CallerId, Event, Heard};
 use crate::line;
 use std::time::Duration;
+
+/// A first burst of ringing and the caller ID after it: two seconds, a pause, and at most a second and a half of data.
+const CALLER_ID_TAKES: Duration = Duration::from_millis(4500);
 
 impl Transfer {
     pub(super) fn complete(&mut self, now: Time) {
@@ -84,10 +87,19 @@ impl Transfer {
 
     pub(super) fn left(&mut self, now: Time, event: &Event) {
         match event {
-            Event::Ringing { .. } => {
-                self.out.tell(Step::new(now, "watch").heard("recall ringing").result("recalled"));
-                self.recalled(now);
+            Event::CallerId(id) if self.state == State::Watching && self.is_somebody_else(id) => {
+                self.rung_anew(now, id)
             }
+            // who it is comes before the first burst or after it, and a recall can wait for that
+            Event::Ringing { burst: 0 | 1 } if self.state == State::Watching && self.caller.is_some() => {
+                self.timers.stop(Timer::NoRecallRing);
+                self.timers.set(Timer::WhoRings, now + CALLER_ID_TAKES);
+            }
+            Event::RingingStopped if self.timers.is_armed(Timer::WhoRings) => {
+                self.timers.stop(Timer::WhoRings);
+                self.timers.set(Timer::NoRecallRing, now + SETTLE);
+            }
+            Event::Ringing { .. } => self.recalled(now),
             Event::Heard(Heard::Tone { tone, .. }) if self.state == State::CheckingIdle && tone.kind.is_dial_tone() => {
                 self.out.act(Action::OnHook);
                 let heard = format!("no recall ringing, {tone} tone");
@@ -125,7 +137,28 @@ impl Transfer {
         }
     }
 
+    /// A number is shown, and it is not that of whom we left.
+    fn is_somebody_else(&self, id: &CallerId) -> bool {
+        matches!((&self.caller, &id.number), (Some(caller), Some(number)) if caller != number)
+    }
+
+    /// A call of its own rings: so our line is free, and it is for whoever answers next.
+    fn rung_anew(&mut self, now: Time, id: &CallerId) {
+        self.out.tell(Step::new(now, "watch").heard(describe_caller(id)).result("another call: our line is free"));
+        let target = self.target;
+        let assumed = self.manners.complete == Completion::HangUp && !self.manners.complete_is_known;
+        if self.doubtful || assumed {
+            return self.end(Transferred::Unproven { target });
+        }
+        let proof = vec!["no recall, another call on our line".to_string()];
+        self.end(match self.at_voicemail() {
+            true => Transferred::Voicemail { proof },
+            false => Transferred::Completed { target, proof },
+        });
+    }
+
     pub(super) fn recalled(&mut self, now: Time) {
+        self.out.tell(Step::new(now, "watch").heard("recall ringing").result("recalled"));
         self.timers.stop_all();
         self.state = State::AnsweringRecall;
         self.out.act(Action::OffHook);
