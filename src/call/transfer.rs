@@ -318,10 +318,13 @@ const CONFIRM: Duration = Duration::from_millis(2500);
 /// No tone for this long on the way back: slower than the slowest cadence of busy and reorder (Sweden: 1 s).
 const NO_TONE: Duration = Duration::from_millis(2500);
 const BACK_ATTEMPTS: u32 = 4;
-/// Call-waiting tones come again after ten seconds at most, as long as somebody waits.
-const WAITING_TONE_REPEATS: Duration = Duration::from_secs(12);
+/// Call-waiting tones come again after ten seconds at most, as long as somebody waits; but they are short, and a voice may drown
+/// several of them.
+const WAITING_TONE_REPEATS: Duration = Duration::from_secs(60);
 /// Who calls gives up by then.
-const PUT_OFF_MAX: Duration = Duration::from_secs(90);
+const PUT_OFF_MAX: Duration = Duration::from_secs(150);
+/// When we are told to end, one who waits is rung for by our hanging up.
+const PUT_OFF_AT_THE_END: Duration = Duration::from_secs(12);
 const UNANSWERED_MAX: u32 = 3;
 
 impl Transfer {

@@ -2,8 +2,8 @@
 
 use super::super::{Completion, Step};
 use super::{
-    BACK_ATTEMPTS, CODE_DELAY, Goal, PUT_OFF_MAX, RECEIVER_READY, SETTLE_BETWEEN_FLASHES, State, Timer, Transfer,
-    Transferred, WAITING_TONE_REPEATS, back,
+    BACK_ATTEMPTS, CODE_DELAY, Goal, PUT_OFF_AT_THE_END, PUT_OFF_MAX, RECEIVER_READY, SETTLE_BETWEEN_FLASHES, State,
+    Timer, Transfer, Transferred, back,
 };
 use super::{UNANSWERED_MAX, Why};
 use crate::clock::Time;
@@ -38,11 +38,11 @@ impl Transfer {
             self.out.tell(Step::new(now, "flash").heard("call waiting").result("put off until nobody waits"));
             now
         });
-        let patience = if self.aborted { WAITING_TONE_REPEATS } else { PUT_OFF_MAX };
+        let patience = if self.aborted { PUT_OFF_AT_THE_END } else { PUT_OFF_MAX };
         if now.since(since) < patience {
             self.state = State::Settling(why);
             self.timers.stop_all();
-            self.timers.set(Timer::Settled, self.somebody_waits);
+            self.timers.set(Timer::Settled, self.somebody_waits.min(since + patience));
             return true;
         }
         if why == Why::Consult && self.caller_here {
