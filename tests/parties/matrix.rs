@@ -53,6 +53,9 @@ const FAULTS: &[Row] = &[
     }),
     ("tones 3 % off", &["5550101", "5550100"], |c| c.faults = "tone_frequency_percent = 3.0\n".into()),
     ("caller says nothing", &["5550101"], |c| c.caller = "says = \"nothing\"\n".into()),
+    ("another call waits before the first flash", &["5550101", "5550100"], |c| waits(c, 3.0)),
+    ("another call waits while the target rings", &["5550102", "5550100"], |c| waits(c, 15.0)),
+    ("another call waits on the way back", &["5550101", "5550100"], |c| waits(c, 12.0)),
     ("caller tires of holding while the target rings", &["5550102"], |c| c.patience_s = Some(8.0)),
 ];
 
@@ -108,6 +111,12 @@ const ELSEWHERE: &[Row] = &[
 
 fn subscriber(does: &str, habits: &str) -> String {
     format!("[[subscriber]]\nnumber = \"5550201\"\ndoes = \"{does}\"\n{habits}")
+}
+
+/// Of somebody who gives up after eight rings.
+fn waits(case: &mut Case, seconds: f64) {
+    case.line = "call_waiting = true\n".into();
+    case.more = format!("[[call]]\nat_s = {seconds:.1}\nfrom = \"5559999\"\nrings = 8\n");
 }
 
 fn hangs_up(case: &mut Case, seconds: f64) {

@@ -68,6 +68,8 @@ pub struct Case {
     pub voicemail: bool,
     /// Another line of the same country, for the targets.
     pub second_line: bool,
+    /// Lines of the scenario's `[line]`.
+    pub line: String,
     /// Lines of the scenario's `[fault]`.
     pub faults: String,
     /// More of the scenario: subscribers of one's own.
@@ -92,6 +94,7 @@ impl Case {
             brief: false,
             voicemail: false,
             second_line: false,
+            line: String::new(),
             faults: String::new(),
             more: String::new(),
             caller: String::new(),
@@ -211,10 +214,10 @@ impl Port for Kept {
 
 pub fn run(case: &Case) -> Outcome {
     let patience = case.patience_s.map(|s| format!("patience_s = {s:.1}\n")).unwrap_or_default();
-    let line = if case.class == Class::Dies { "[line]\ntransfer = \"none\"\n" } else { "" };
+    let transfer = if case.class == Class::Dies { "transfer = \"none\"\n" } else { "" };
     let text = format!(
-        "{line}[fault]\n{}[[call]]\nat_s = 1.0\nfrom = \"5551234\"\n{patience}{}{}",
-        case.faults, case.caller, case.more
+        "[line]\n{transfer}{}[fault]\n{}[[call]]\nat_s = 1.0\nfrom = \"5551234\"\n{patience}{}{}",
+        case.line, case.faults, case.caller, case.more
     );
     let scenario = Scenario::parse("case", &text).unwrap_or_else(|e| panic!("{e}\n{text}"));
     let country = Facts::embedded().country(case.class.country()).expect("its facts");
@@ -267,7 +270,12 @@ pub fn run(case: &Case) -> Outcome {
         "interrupted" if case.interrupt_at.is_none() && together(TOGETHER[1]) => (Exit::Done, "bridged"),
         name => (report.ending.exit(), name),
     };
-    Outcome { exit, name, trace: books.trace, nothing_wrong: case.faults.is_empty() }
+    Outcome {
+        exit,
+        name,
+        trace: books.trace,
+        nothing_wrong: case.faults.is_empty() && !case.more.contains("[[burst]]"),
+    }
 }
 
 /// The line beside the caller's.
@@ -331,7 +339,8 @@ impl Outcome {
             |how: &str| self.trace.iter().rfind(|r| r.who == Actor::Call && r.what.ends_with(how)).map(|r| r.at);
         let hang_up = self.trace.iter().rfind(|r| r.who == Actor::Call && r.what.starts_with("hang-up")).map(|r| r.at);
         let refused = self.trace.iter().rfind(|r| r.who == Actor::Peer && r.what.ends_with(" rejects")).map(|r| r.at);
-        hang_up.is_some() && of_call("-> alerting") == hang_up && refused > hang_up
+        let gone = self.trace.iter().rfind(|r| r.who == Actor::Peer && r.what.ends_with(" hangs up")).map(|r| r.at);
+        hang_up.is_some() && of_call("-> alerting") == hang_up && refused.max(gone) > hang_up
     }
 
     /// Not before he had been there for a second and a half, nor so long before we hung up that his exchange has told us.
@@ -347,8 +356,24 @@ impl Outcome {
         gone.since(answered) >= Duration::from_millis(1500) && gone + TOLD_BY >= left
     }
 
+    /// Another call came to wait in the moment of a flash, which took it before its tone was to be heard.
+    fn waiting_call_taken_unheard(&self) -> bool {
+        let Some(waits) = self.trace.iter().position(|r| r.who == Actor::Caller && r.what.ends_with(" waits")) else {
+            return false;
+        };
+        let after = &self.trace[waits..];
+        let flash = after.iter().position(|r| r.who == Actor::Exchange && r.what.starts_with("sees flash"));
+        let sign = |r: &Record| r.what.starts_with("alert") || r.what.contains("call-waiting");
+        let heard = after.iter().position(|r| r.who == Actor::Heard && sign(r));
+        flash.is_some_and(|flash| heard.is_none_or(|heard| heard > flash))
+    }
+
     /// What we claim against what the exchange knows. `None` when they agree.
     pub fn lie(&self) -> Option<String> {
+        // nor can the voice of who lifts another telephone be told from the caller's
+        if self.waiting_call_taken_unheard() || self.trace.iter().any(|r| r.what.starts_with("another telephone")) {
+            return None;
+        }
         let (lost, caller) = (self.lost_by_us(), self.caller());
         let with_us = caller.starts_with("talks with us") || caller.contains("hangs up");
         let cut =
@@ -357,7 +382,10 @@ impl Outcome {
         let wrong = match self.exit {
             Exit::Done if !lost.is_empty() => "done, and somebody is lost",
             Exit::TransferFailed if !lost.is_empty() => "the caller is back, and somebody is lost",
-            Exit::TransferFailed if !with_us => "the caller is back, and the exchange has him elsewhere",
+            // back he was, until the cord was pulled
+            Exit::TransferFailed if !with_us && !self.trace.iter().any(|r| r.what == "unplugged") => {
+                "the caller is back, and the exchange has him elsewhere"
+            }
             Exit::NoFlashAnswer if !with_us => "the call is where it was, and the exchange has the caller elsewhere",
             Exit::FarHangUp if !caller.contains("hangs up") => "the caller hung up, and the exchange still has him",
             Exit::PartyLost if !unreachable && caller.starts_with("talks with us") => "lost, and the caller is with us",

@@ -74,6 +74,11 @@ pub fn case(seed: u64) -> Case {
         let at = at_s(&mut draw);
         case.more += &format!("[[burst]]\nat_s = {at:.1}\nlasts_ms = {}\ndbm0 = {}.0\n", noise.1, noise.0);
     }
+    if case.faults.is_empty() && draw.one_in(5) {
+        case.line = "call_waiting = true\n".into();
+        let (at, rings) = (at_s(&mut draw), 2 + draw.below(10));
+        case.more += &format!("[[call]]\nat_s = {at:.1}\nfrom = \"5559999\"\nrings = {rings}\n");
+    }
     if draw.one_in(10) {
         case.caller = "says = \"nothing\"\n".into();
     }

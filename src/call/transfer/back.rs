@@ -50,6 +50,8 @@ impl Transfer {
         self.asked_again = false;
         self.disconnected = false;
         self.released_in_vain = false;
+        // told to end on the way back, what that has led to still holds
+        self.nobody_held &= self.aborted;
         self.flash(now, Why::Back);
     }
 
@@ -108,7 +110,9 @@ impl Transfer {
                 self.second_party = false;
                 self.nobody_held &= !tone.kind.is_dial_tone();
                 if self.back_attempts == 0 {
-                    self.nobody_held = self.says_that_nobody_is_held(now, *tone);
+                    self.nobody_held |= self.says_that_nobody_is_held(now, *tone);
+                    // a release is said at once; this is what an unfinished number brings, in a call of its own
+                    self.doubtful |= self.in_doubt && !self.is_said_at_once(now);
                 }
                 self.back_attempts += 1;
                 let ms = self.flash_width().as_millis() as u64;
@@ -147,13 +151,17 @@ impl Transfer {
         self.released_in_vain || (self.second_party && self.code(Why::Back).is_some() && !self.tone_before_code)
     }
 
+    /// After the code, and not when the exchange has waited for more digits in vain.
+    fn is_said_at_once(&self, now: Time) -> bool {
+        now.since(self.code_sent_at) < self.manners.slowest_refusal + Duration::from_millis(1500)
+    }
+
     /// The way back was taken and led to the tone that who is left alone hears: the caller has hung up. A new call's dial
     /// tone, the tone of the call that failed, or one that an unfinished number brings, say no such thing.
     fn says_that_nobody_is_held(&self, now: Time, tone: Tone) -> bool {
-        let at_once = now.since(self.code_sent_at) < self.manners.slowest_refusal + Duration::from_millis(1500);
         is_heard_by_who_is_left_alone(tone.kind)
             && match self.code(Why::Back) {
-                Some(_) => self.tone_before_code && at_once,
+                Some(_) => self.tone_before_code && self.is_said_at_once(now),
                 None => self.last_heard.is_none_or(|left| !tone.is(left)),
             }
     }

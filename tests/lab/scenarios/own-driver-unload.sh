@@ -19,7 +19,7 @@ check "DAHDI is unloaded" rmmod dahdi
 expect_exit 4 t 1 dial 5550100
 check "no DAHDI: what to do" grep -q '^ help: ' err
 expect_exit 0 tipring --json lines
-json_has out '[.lines[] | select(.port | startswith("dahdi/"))] | length == 0'
+json_has out '[.lines[] | select(.port | startswith("dahdi/")) | .state] == ["missing"]'
 modprobe dahdi auto_assign_spans=1; modprobe dahdi_echocan_mg2; modprobe labline lines=$LINES_
 check "loaded and configured again" configure
 sleep 1.5
