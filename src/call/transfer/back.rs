@@ -90,10 +90,7 @@ impl Transfer {
             Event::Heard(Heard::OtherTone { .. }) => self.strange_tone = true,
             Event::Heard(Heard::Tone { tone, .. }) if tone.is(ToneKind::CallWaiting) => {}
             Event::Heard(Heard::Tone { tone, .. })
-                if tone.kind.is_dial_tone()
-                    && !self.tone_before_code
-                    && !self.in_doubt
-                    && self.code(Why::Back).is_some() =>
+                if tone.kind.is_dial_tone() && !self.tone_before_code && self.code(Why::Back).is_some() =>
             {
                 // the recall tone, late: the code fell on deaf ears, and another flash would be as early
                 self.tone_before_code = true;
