@@ -102,25 +102,10 @@ impl Transfer {
             Event::Ringing { .. } => self.recalled(now),
             Event::Heard(Heard::Tone { tone, .. }) if self.state == State::CheckingIdle && tone.kind.is_dial_tone() => {
                 self.out.act(Action::OnHook);
-                let heard = format!("no recall ringing, {tone} tone");
                 let watched = self.manners.recall_ring_watch.as_secs_f64();
-                let mut proof = vec![format!("no recall ringing in {watched} s"), format!("{tone} tone on our line")];
-                if self.not_answered_yet {
-                    proof.push("still ringing when we left".into());
-                }
-                let target = self.target;
-                let assumed = self.manners.complete == Completion::HangUp && !self.manners.complete_is_known;
-                let step = Step::new(now, "check-line").heard(heard);
-                if self.doubtful || assumed {
-                    // our line is free; whether the two are together, or both were dropped before, nobody has heard
-                    self.out.tell(step.result("our line is free"));
-                    return self.end(Transferred::Unproven { target });
-                }
-                self.out.tell(step.result("proven"));
-                self.end(match self.at_voicemail() {
-                    true => Transferred::Voicemail { proof },
-                    false => Transferred::Completed { target, proof },
-                });
+                let proof = vec![format!("no recall ringing in {watched} s"), format!("{tone} tone on our line")];
+                let heard = format!("no recall ringing, {tone} tone");
+                self.line_is_free(Step::new(now, "check-line").heard(heard), proof);
             }
             Event::OtherTelephoneLifted { .. } if self.state == State::Watching => {
                 // it is in our call, or in one of its own: whoever we would hear now proves nothing
@@ -144,13 +129,22 @@ impl Transfer {
 
     /// A call of its own rings: so our line is free, and it is for whoever answers next.
     fn rung_anew(&mut self, now: Time, id: &CallerId) {
-        self.out.tell(Step::new(now, "watch").heard(describe_caller(id)).result("another call: our line is free"));
+        let heard = format!("no recall, another call: {}", describe_caller(id));
+        self.line_is_free(Step::new(now, "watch").heard(heard), vec!["no recall, another call on our line".into()]);
+    }
+
+    /// The exchange has nobody for us any more. Whether the two are together, or both were dropped before, is not heard.
+    fn line_is_free(&mut self, step: Step, mut proof: Vec<String>) {
         let target = self.target;
         let assumed = self.manners.complete == Completion::HangUp && !self.manners.complete_is_known;
         if self.doubtful || assumed {
+            self.out.tell(step.result("our line is free"));
             return self.end(Transferred::Unproven { target });
         }
-        let proof = vec!["no recall, another call on our line".to_string()];
+        self.out.tell(step.result("proven"));
+        if self.not_answered_yet {
+            proof.push("still ringing when we left".into());
+        }
         self.end(match self.at_voicemail() {
             true => Transferred::Voicemail { proof },
             false => Transferred::Completed { target, proof },
