@@ -7,7 +7,7 @@ use tipring::dsp::Source;
 use tipring::dsp::ear::Ear;
 use tipring::dsp::g711::Law;
 use tipring::dsp::tone::ToneGenerator;
-use tipring::dsp::voice::Noise;
+use tipring::dsp::voice::{Noise, Speech};
 use tipring::event::{Heard, Tone, ToneKind};
 use tipring::facts::{Country, Facts, Sound, ToneSpec};
 
@@ -86,4 +86,45 @@ fn call_waiting_howler_and_disconnect_are_named_in_every_country() {
     let kinds = [ToneKind::CallWaiting, ToneKind::Howler, ToneKind::Disconnect, ToneKind::NumberUnobtainable];
     let (count, failed) = misnamed(&kinds);
     assert!(count > 30 && failed.is_empty(), "{} of {count}:\n{}", failed.len(), failed.join("\n"));
+}
+
+/// How long after it began this tone is known, when it begins so long after the ear was opened.
+fn known_after(country: &Country, spec: &ToneSpec, after_ms: usize) -> Result<usize, Option<Tone>> {
+    let mut ear = Ear::new(country, Time::ZERO);
+    let mut caller = vec![0i16; 16_000];
+    Speech::new(7, -18.0).add_to(&mut caller);
+    ear.feed(&caller, &mut Vec::new());
+    ear.skip(8000);
+    let mut samples = vec![0i16; 8000 * 6];
+    ToneGenerator::at_level(spec, -18.0).add_to(&mut samples[8 * after_ms..]);
+    Noise::new(after_ms as u64, -60.0).add_to(&mut samples);
+    let mut out = Vec::new();
+    for (i, frame) in samples.chunks(160).enumerate() {
+        ear.feed(frame, &mut out);
+        if let Some(tone) = out.drain(..).find_map(|h| if let Heard::Tone { tone, .. } = h { Some(tone) } else { None })
+        {
+            return if tone.is(ToneKind::RecallDial) { Ok(20 * (i + 1) - after_ms) } else { Err(Some(tone)) };
+        }
+    }
+    Err(None)
+}
+
+/// After a flash the ear opens again, and the tone of some exchanges is there a moment later.
+#[test]
+fn a_recall_tone_is_known_as_soon_however_short_before_it_the_ear_was_opened() {
+    let (mut count, mut failed) = (0, Vec::new());
+    for code in Facts::embedded().codes() {
+        let country = Facts::embedded().country(code).unwrap();
+        for spec in country.tones_of(ToneKind::RecallDial).filter(|t| !flutters(t)) {
+            let usual = known_after(country, spec, 500).unwrap_or_else(|other| panic!("{code}: {other:?}"));
+            for after_ms in (0..=200).step_by(10) {
+                count += 1;
+                match known_after(country, spec, after_ms) {
+                    Ok(took) if took <= usual + 60 => {}
+                    heard => failed.push(format!("{code} {after_ms} ms after: {heard:?}, {usual} ms as a rule")),
+                }
+            }
+        }
+    }
+    assert!(count > 500 && failed.is_empty(), "{} of {count}:\n{}", failed.len(), failed.join("\n"));
 }

@@ -14,9 +14,9 @@
 use super::originate::{Originate, Originated};
 use super::talk::{Talk, TalkPlan};
 use super::transfer::{TransferPlan, Transferred};
-use super::{Ending, Evidence, Manners, Output, Step, shown};
+use super::{ANNOUNCED_AGAIN, Ending, Evidence, Manners, Output, Step, shown};
 use crate::clock::{Time, Timers};
-use crate::event::{Action, Event, Heard};
+use crate::event::{Action, Event, Heard, Tone, ToneKind};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -83,6 +83,8 @@ pub struct Bridge {
     told: bool,
     talking_since: Option<Time>,
     evidence: Evidence,
+    /// Ringback was heard.
+    rang: bool,
     /// Tells when the caller has gone.
     caller: Talk,
     origin: Option<Originate>,
@@ -98,6 +100,16 @@ const KEY_WAIT: Duration = Duration::from_secs(8);
 const BRIEFS: u32 = 2;
 /// A target who hung up within a second of answering is known to have done so by then.
 const STAYS: Duration = Duration::from_millis(3500);
+/// Each of them listens to the other, or waits: a silence after a loose contact is no hang-up, and a tone will tell.
+const LISTENS: TalkPlan = TalkPlan { listens: true, ..TalkPlan::UNTIL_TOLD };
+
+/// An announcement that was taken for an answer has come to its tones again.
+fn not_in_service(event: &Event) -> Option<Tone> {
+    match event {
+        Event::Heard(Heard::Tone { tone, .. }) if tone.is(ToneKind::Sit) => Some(*tone),
+        _ => None,
+    }
+}
 
 impl Bridge {
     /// `line` is the second line's name or port; `target` the first of the plan's targets that is still to be tried.
@@ -113,7 +125,8 @@ impl Bridge {
             told: false,
             talking_since: None,
             evidence: Evidence::NoTone,
-            caller: Talk::new(now, TalkPlan::default()),
+            rang: false,
+            caller: Talk::new(now, LISTENS),
             origin: None,
             far: None,
             out: VecDeque::from([BridgeOutput::Open(line.clone())]),
@@ -166,6 +179,13 @@ impl Bridge {
                 self.follow_origin(now);
             }
             State::Briefing | State::AwaitingKey => self.briefing(now, event),
+            State::Connected if !self.told && not_in_service(event).is_some() => {
+                let heard = not_in_service(event).map(|tone| tone.to_string()).unwrap_or_default();
+                let ending = Ending::NotInService;
+                self.tell(Step::new(now, "bridge").target(self.shown_target()).heard(heard).result(ending.name()));
+                self.far = None;
+                self.next_target(now, ending);
+            }
             State::Connected => {
                 if let Some(far) = &mut self.far {
                     far.handle(now, event);
@@ -215,6 +235,7 @@ impl Bridge {
         self.origin = Some(Originate::new(now, target.clone(), self.plan.no_answer_after, manners.clone()));
         self.state = State::Calling;
         self.briefed = 0;
+        self.rang = false;
         self.tell(Step::new(now, "second-line").target(&self.line));
         self.follow_origin(now);
     }
@@ -225,8 +246,11 @@ impl Bridge {
                 Output::Do(action) => self.out.push_back(BridgeOutput::Do(action)),
                 Output::Step(step) => {
                     // who is moved without being asked hears what he would hear on a line of his own
-                    if step.result.as_deref() == Some("alerting") && !self.plan.warm && self.plan.brief.is_none() {
-                        self.connect(true);
+                    if step.result.as_deref() == Some("alerting") {
+                        self.rang = true;
+                        if !self.plan.warm && self.plan.brief.is_none() {
+                            self.connect(true);
+                        }
                     }
                     self.tell(step);
                 }
@@ -293,12 +317,13 @@ impl Bridge {
 
     fn talk(&mut self, now: Time) {
         self.state = State::Connected;
-        self.far = Some(Talk::new(now, TalkPlan::default()));
+        self.far = Some(Talk::new(now, LISTENS));
         self.connect(true);
         let step = Step::new(now, "bridge").target(self.shown_target());
         self.tell(step.heard(self.evidence.name()).result("connected here"));
         self.talking_since = Some(now);
-        self.timers.set(Timer::Stayed, now + STAYS);
+        let may_be_announced = self.evidence == Evidence::Speech && !self.rang;
+        self.timers.set(Timer::Stayed, now + if may_be_announced { ANNOUNCED_AGAIN } else { STAYS });
     }
 
     /// When the target who has the call was connected.
@@ -413,7 +438,6 @@ impl Bridge {
 mod tests {
     use super::*;
     use crate::call::Target;
-    use crate::event::ToneKind;
     use crate::facts::Facts;
 
     fn bridge(targets: &[&str]) -> Bridge {

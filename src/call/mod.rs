@@ -198,6 +198,10 @@ fn widths_in(window: &RecallWindow) -> Vec<Duration> {
     widths
 }
 
+/// In which an announcement that is being given has come to the tones before its next round: those are a second, the words
+/// mostly below eight, the pause one or two.
+pub(crate) const ANNOUNCED_AGAIN: Duration = Duration::from_secs(12);
+
 /// Exchanges open the loop for 250 ms or more as a rule when the far side hangs up; a shorter loss may be a loose contact.
 const SURE_DISCONNECT: Duration = Duration::from_millis(250);
 

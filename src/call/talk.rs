@@ -29,6 +29,21 @@ pub struct TalkPlan {
     pub far_hang_up_is_the_end: bool,
     /// Two others talk with us, and our hang-up would end it for both: no loss of battery alone is reason enough.
     pub three: bool,
+    /// Somebody else speaks to the far side, or he waits for that: his silence says nothing.
+    pub listens: bool,
+}
+
+impl TalkPlan {
+    /// Nothing to play, and no end but the far side's or a user's.
+    pub const UNTIL_TOLD: TalkPlan = TalkPlan {
+        play: None,
+        hang_up_after: None,
+        limit: None,
+        hang_up_when_played: false,
+        far_hang_up_is_the_end: false,
+        three: false,
+        listens: false,
+    };
 }
 
 /// The machine.
@@ -37,6 +52,8 @@ pub struct Talk {
     plan: TalkPlan,
     timers: Timers<Timer>,
     playing: bool,
+    /// A short loss of battery while he listened to what we play.
+    dipped: bool,
     suspicious: Option<ToneKind>,
     over: bool,
     out: Outbox<Ending>,
@@ -54,8 +71,15 @@ const SPEAKS_ON: Duration = Duration::from_secs(10);
 
 impl Talk {
     pub fn new(now: Time, plan: TalkPlan) -> Talk {
-        let mut talk =
-            Talk { timers: Timers::new(), playing: false, suspicious: None, over: false, out: Outbox::default(), plan };
+        let mut talk = Talk {
+            timers: Timers::new(),
+            playing: false,
+            dipped: false,
+            suspicious: None,
+            over: false,
+            out: Outbox::default(),
+            plan,
+        };
         if let Some(sound) = talk.plan.play.clone() {
             talk.playing = true;
             talk.out.act(Action::Play(sound));
@@ -75,7 +99,9 @@ impl Talk {
             return self.end(ending);
         }
         match event {
+            Event::ForwardDisconnect { open } if self.playing && *open < SURE_DISCONNECT => self.dipped = true,
             // the low end of what exchanges use is also what a loose contact does: a voice after it says which it was
+            Event::ForwardDisconnect { open } if self.plan.listens && *open < SURE_DISCONNECT => {}
             Event::ForwardDisconnect { open } if self.plan.three || *open < SURE_DISCONNECT => {
                 self.timers.set(Timer::DisconnectSilent, now + SPEAKS_ON);
             }
@@ -85,6 +111,9 @@ impl Talk {
             }
             Event::PlayDone => {
                 self.playing = false;
+                if std::mem::take(&mut self.dipped) {
+                    self.timers.set(Timer::DisconnectSilent, now + SPEAKS_ON);
+                }
                 if self.plan.hang_up_when_played && !self.timers.is_armed(Timer::HangUp) {
                     self.end(Ending::Completed);
                 }
@@ -98,6 +127,7 @@ impl Talk {
             Event::Heard(Heard::ToneEnded { .. } | Heard::Speech { .. }) => {
                 if matches!(event, Event::Heard(Heard::Speech { .. })) {
                     self.timers.stop(Timer::DisconnectSilent);
+                    self.dipped = false;
                 }
                 self.suspicious = None;
                 self.timers.stop(Timer::TonePersists);
@@ -178,6 +208,33 @@ mod tests {
         assert_eq!(talk.poll_output(), None, "somebody has spoken since");
         talk.handle(Time::secs(70), &hears(ToneKind::Busy, 69_000));
         talk.handle_timeout(Time::secs(72));
+        assert!(talk.poll_output().is_some());
+    }
+
+    #[test]
+    fn who_listens_is_not_taken_for_gone_when_a_contact_was_loose() {
+        let dip = Event::ForwardDisconnect { open: Duration::from_millis(110) };
+        let sound: Arc<[i16]> = [0i16; 8000].into();
+        let played = TalkPlan { play: Some(sound), ..TalkPlan::UNTIL_TOLD };
+        for plan in [TalkPlan { listens: true, ..TalkPlan::UNTIL_TOLD }, played] {
+            let mut talk = Talk::new(Time::ZERO, plan);
+            while talk.poll_output().is_some() {}
+            talk.handle(Time::secs(3), &dip);
+            talk.handle_timeout(Time::secs(60));
+            assert_eq!(talk.poll_output(), None);
+        }
+    }
+
+    #[test]
+    fn who_says_nothing_after_what_we_played_and_a_loose_contact_is_gone() {
+        let plan = TalkPlan { play: Some([0i16; 8000].into()), ..TalkPlan::UNTIL_TOLD };
+        let mut talk = Talk::new(Time::ZERO, plan);
+        talk.handle(Time::secs(3), &Event::ForwardDisconnect { open: Duration::from_millis(110) });
+        talk.handle(Time::secs(30), &Event::PlayDone);
+        while talk.poll_output().is_some() {}
+        talk.handle_timeout(Time::secs(39));
+        assert_eq!(talk.poll_output(), None);
+        talk.handle_timeout(Time::secs(41));
         assert!(talk.poll_output().is_some());
     }
 

@@ -273,6 +273,12 @@ pub struct Transfer {
     checked: Option<Tone>,
     /// A register that waits for digits would have sounded the same: what follows is done, and not proven.
     doubtful: bool,
+    /// What brought the second party about was the tone of a new call as much as a recall tone: nobody may be on hold.
+    may_hold_nobody: bool,
+    /// From the flash until the recall tone was known, the last time.
+    recall_tone_took: Duration,
+    /// We lifted the receiver in the moment in which it rang: for a recall, or for a call of somebody else.
+    lifted_into_it: bool,
     /// Another telephone on the pair kept the loop closed during our flash: what the line said.
     loop_held: Option<String>,
     /// A second party answered, and was not heard to go: a voice after the flash back may be his.
@@ -353,6 +359,9 @@ impl Transfer {
             checking: None,
             checked: None,
             doubtful: false,
+            may_hold_nobody: false,
+            recall_tone_took: Duration::ZERO,
+            lifted_into_it: false,
             loop_held: None,
             second_party: false,
             releasing: false,
@@ -454,7 +463,10 @@ impl Transfer {
                 self.somebody_waits = now + WAITING_TONE_REPEATS;
             }
             // told to let go, we are let go of: a long forward disconnect
-            Event::LineLost if self.state == State::CompletionHeard => return self.leave(now, "forward disconnect"),
+            Event::LineLost if self.state == State::CompletionHeard => {
+                self.doubtful |= self.code_may_be_for_nobody();
+                return self.leave(now, "forward disconnect");
+            }
             // or a loose contact, which may have swallowed the code
             Event::ForwardDisconnect { .. } if self.state == State::CompletionHeard => {
                 return self.completion_in_doubt(now, "forward disconnect");

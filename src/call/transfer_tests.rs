@@ -743,3 +743,95 @@ fn a_call_of_somebody_else_in_the_seconds_after_leaving_is_no_recall() {
     let said: Vec<_> = std::iter::from_fn(|| machine.poll_output()).collect();
     assert!(matches!(said.last(), Some(Output::Done(Transferred::Completed { .. }))), "{said:?}");
 }
+
+#[test]
+fn a_voice_before_any_ringback_is_listened_to_until_an_announcement_would_have_come_to_its_tones_again() {
+    let said = |then: &[(u64, Event)]| {
+        let dial = [[&[(1_500, speech())], then].concat()].into();
+        let flash = [recall(), caller_speaks()].into();
+        run(
+            &["5550104"],
+            true,
+            manners(),
+            Exchange { flash, dial, off_hook: [dial_tone()].into(), ..Default::default() },
+        )
+    };
+    let announced = said(&[(9_000, tone(ToneKind::Sit)), (10_000, speech())]);
+    assert_eq!(announced.result, Transferred::CallerBack { evidence: Evidence::Speech }, "{:#?}", announced.steps);
+    assert!(announced.steps.iter().any(|s| s.step == "consult" && s.result.as_deref() == Some("not-in-service")));
+    assert!(!announced.actions.contains(&Action::OnHook), "nobody is left with an announcement");
+    let answered = said(&[]);
+    assert!(matches!(answered.result, Transferred::Completed { .. }), "{:#?}", answered.steps);
+}
+
+#[test]
+fn a_call_that_is_lifted_into_while_the_line_is_checked_may_be_anybodys() {
+    let lifted = |first: Event| Exchange {
+        flash: [recall()].into(),
+        dial: [answers()].into(),
+        off_hook: [vec![(30, first), (1_200, speech())], vec![(1_200, speech())]].into(),
+        ..Default::default()
+    };
+    let silent = Event::Heard(Heard::Silence { since: Time::ZERO });
+    for first in [Event::Ringing { burst: 1 }, silent] {
+        let run = run(&["5550100", "5550101"], true, manners(), lifted(first));
+        assert_eq!(run.result, Transferred::CallerUnproven, "{:#?}", run.steps);
+        assert_eq!(dialled(&run), ["5550100"], "whoever it is, he is not moved to the next target");
+    }
+}
+
+#[test]
+fn a_release_after_a_code_without_a_tone_proves_nothing_where_the_caller_may_never_have_been_held() {
+    let plain = || vec![(400, tone(ToneKind::Dial))];
+    let released = || vec![(900, tone(ToneKind::Congestion))];
+    let transferred = |consult: fn() -> Vec<(u64, Event)>, before_code: Vec<(u64, Event)>| {
+        // where the tone is a dial tone, the caller is heard behind it first
+        let (mut flash, mut dial) = (VecDeque::new(), VecDeque::new());
+        if consult() == vec![(400, tone(ToneKind::Dial))] {
+            flash.extend([consult(), plain()]);
+            dial.push_back(caller_speaks());
+        }
+        flash.extend([consult(), before_code, vec![], vec![]]);
+        dial.extend([answers(), released(), released(), released()]);
+        run(&["5550100"], true, etsi(), Exchange { flash, dial, off_hook: [dial_tone()].into(), ..Default::default() })
+    };
+    let proven = |run: &Run| matches!(run.result, Transferred::Completed { .. });
+    let silent = transferred(plain, vec![]);
+    assert_eq!(silent.result, Transferred::Unproven { target: 0 }, "{:#?}", silent.steps);
+    assert!(proven(&transferred(plain, plain())), "the tone before the code tells that somebody is held");
+    assert!(proven(&transferred(recall, vec![])), "and so does a recall tone that is none of a new call's");
+}
+
+#[test]
+fn a_code_waits_for_as_long_as_the_recall_tone_took() {
+    let late = || vec![(2_400, tone(ToneKind::RecallDial))];
+    let flash = [late(), late()].into();
+    let dial = [answers(), vec![(900, tone(ToneKind::Dial))]].into();
+    let run =
+        run(&["5550100"], true, etsi(), Exchange { flash, dial, off_hook: [dial_tone()].into(), ..Default::default() });
+    assert!(matches!(run.result, Transferred::Completed { .. }), "{:#?}", run.steps);
+    assert_eq!(dialled(&run), ["5550100", "4"], "once, when the register is there");
+}
+
+#[test]
+fn noise_over_the_tone_of_a_failed_call_is_not_the_caller() {
+    let reorder = || vec![(800, tone(ToneKind::Congestion))];
+    let noise = vec![(100, speech()), (1_700, tone(ToneKind::Congestion))];
+    let flash = [recall(), reorder(), noise, caller_speaks()].into();
+    let dial = [vec![(2_500, tone(ToneKind::Congestion))]].into();
+    let run = run(&["5550105"], true, manners(), Exchange { flash, dial, ..Default::default() });
+    assert_eq!(back_steps(&run), ["again", "again", "caller is back"]);
+    assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech });
+}
+
+#[test]
+fn an_exchange_that_lets_go_while_three_are_joined_and_then_gives_a_tone_has_nobody_left() {
+    let stays = Manners { complete: Completion::Stay, ..manners() };
+    let let_go = |open: u64| {
+        let flash =
+            [recall(), vec![(900, disconnect(open))], dial_tone(), dial_tone(), dial_tone(), dial_tone()].into();
+        run(&["5550201"], true, stays.clone(), Exchange { flash, dial: [answers()].into(), ..Default::default() })
+    };
+    assert_eq!(let_go(500).result, Transferred::CallerGone);
+    assert_eq!(let_go(110).result, Transferred::PartyLost, "a loose contact is nobody's hang-up");
+}

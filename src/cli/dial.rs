@@ -77,7 +77,7 @@ impl Talking {
         let limit = hang_up_after.filter(|_| self.hangup_after.is_some());
         let far_hang_up_is_the_end = hang_up_after.is_none() && play.is_none();
         let hang_up_when_played = play.is_some();
-        Ok(TalkPlan { play, hang_up_after, limit, hang_up_when_played, far_hang_up_is_the_end, three: false })
+        Ok(TalkPlan { play, hang_up_after, limit, hang_up_when_played, far_hang_up_is_the_end, ..TalkPlan::UNTIL_TOLD })
     }
 }
 

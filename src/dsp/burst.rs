@@ -162,7 +162,9 @@ impl Tracker {
                 if !burst.believed && burst.below == 0 && burst.age >= BELIEVED {
                     burst.believed = true;
                     let partial = burst.since.since(self.listening_since) < Duration::from_millis(30);
-                    let after_quiet = partial || burst.since.since(self.quiet_since) >= QUIET;
+                    // nothing has sounded since we began to listen, or for long enough
+                    let first = self.quiet_since <= self.listening_since;
+                    let after_quiet = partial || first || burst.since.since(self.quiet_since) >= QUIET;
                     tell(Edge::Began { at: burst.since, partial, after_quiet });
                 }
                 if !burst.believed && burst.below > self.gap_blocks / 2 {

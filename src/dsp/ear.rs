@@ -124,6 +124,7 @@ impl Ear {
 
     /// This much was not heard (lost, or the line was not ours): what was going on is forgotten without a word.
     pub fn skip(&mut self, samples: u64) {
+        self.front.forget();
         self.reset();
         self.heard += samples;
         self.digits.skip(samples);

@@ -37,6 +37,13 @@ impl Front {
         }
     }
 
+    /// What comes next has nothing to do with what was before it: no look reaches back.
+    pub fn forget(&mut self) {
+        self.hum = Memory::default();
+        self.high.samples.fill(0.0);
+        self.low.samples.fill(0.0);
+    }
+
     /// Takes a block and returns its mean square.
     pub fn take(&mut self, block: &[i16; BLOCK]) -> f32 {
         wide(Take { front: self, block })

@@ -1,6 +1,6 @@
 //! The way back: the caller again, and heard to be there.
 
-use super::super::{Evidence, Step};
+use super::super::{ANNOUNCED_AGAIN, Evidence, Step};
 use super::flash::NO_PROGRESS_TONE_HZ;
 use super::{BACK_ATTEMPTS, Goal, NO_TONE, RECEIVER_READY, State, Timer, Transfer, Transferred, Why};
 use crate::clock::Time;
@@ -9,9 +9,6 @@ use std::time::Duration;
 
 /// Somebody who was left alone on hold says something within this time, or never.
 const SPEAKS: Duration = Duration::from_secs(12);
-/// In which an announcement that is being given has come to the tones before its next round: those are a second, the words
-/// mostly below eight, the pause one or two.
-const ANNOUNCED_AGAIN: Duration = Duration::from_secs(12);
 /// In which an announcement in place of the recall tone has begun.
 const ANNOUNCED: Duration = Duration::from_millis(6500);
 /// So often the way back is tried where the flash itself may have ended the call.
@@ -82,6 +79,11 @@ impl Transfer {
             Event::Heard(Heard::Speech { .. }) if self.may_be_announced() => self.speech = true,
             // the second party is silent only where the exchange has put him on hold, and it said nothing of it
             Event::Heard(Heard::Speech { .. }) if self.may_be_the_second_party() => self.speech = true,
+            Event::Heard(Heard::Speech { .. }) if self.may_be_noise_over_a_tone() => {
+                if !std::mem::replace(&mut self.speech, true) {
+                    self.timers.set(Timer::NoToneHeard, now + NO_TONE);
+                }
+            }
             Event::Heard(Heard::Speech { .. }) => self.caller_back(now, Evidence::Speech),
             Event::ForwardDisconnect { open } => self.loop_opened(now, *open),
             Event::Heard(Heard::OtherTone { hz, .. }) if self.silent_hold && *hz > NO_PROGRESS_TONE_HZ => {
@@ -142,6 +144,12 @@ impl Transfer {
         matches!(self.last_heard, Some(ToneKind::Sit | ToneKind::NumberUnobtainable))
     }
 
+    /// The last flash was not seen, and the tone of the call that failed went on: when this one is not seen either, what is
+    /// heard over that tone is noise, and the tone comes again.
+    fn may_be_noise_over_a_tone(&self) -> bool {
+        self.back_attempts > 0 && !self.silent_hold && self.last_heard.is_some_and(is_heard_by_who_is_left_alone)
+    }
+
     /// Where the way back begins with a recall tone and none came, the flash may not have been seen, and who is heard is
     /// whom we talked with before. By a flash alone nothing tells, until it has taken the second party out in vain.
     fn may_be_the_second_party(&self) -> bool {
@@ -199,7 +207,7 @@ impl Transfer {
         self.last_heard = None;
         self.in_doubt = false;
         self.caller_here = true;
-        let whose = self.may_be_the_second_party();
+        let whose = self.may_be_the_second_party() || self.lifted_into_it;
         let result = if whose { "whose voice it is, nothing tells" } else { "caller is back" };
         self.out.tell(Step::new(now, "back").heard(evidence.name()).result(result));
         if self.silent_hold {

@@ -1,7 +1,7 @@
 //! The second call: what becomes of the digits, and what follows from it.
 
 use super::super::progress::{Progress, Progressed};
-use super::super::{Completion, Ending, Evidence, Manners, Step, Target, shown};
+use super::super::{ANNOUNCED_AGAIN, Completion, Ending, Evidence, Manners, Step, Target, shown};
 use super::{CONFIRM, Goal, State, Timer, Transfer, Why};
 use crate::clock::Time;
 use crate::event::{Action, Event, Heard, ToneKind};
@@ -54,7 +54,7 @@ impl Transfer {
                 Progressed::Answered(answer) => {
                     self.last_heard = None;
                     self.out.tell(step.heard(answer.how.name()).result("answered"));
-                    self.progress = None;
+                    let rang = self.progress.take().is_some_and(|p| p.alerting_since().is_some());
                     self.second_party = true;
                     self.not_answered_yet = false;
                     self.waits_for_a_voice = false;
@@ -62,7 +62,13 @@ impl Transfer {
                     self.quiet_since = (!heard).then_some(now);
                     self.state = State::Confirming;
                     self.timers.stop_all();
-                    self.timers.set(Timer::Confirmed, now + CONFIRM);
+                    let may_be_announced = answer.how == Evidence::Speech && !rang;
+                    if may_be_announced {
+                        let step = Step::new(now, "consult").heard("no ringback");
+                        self.out.tell(step.result("listening for an announcement's tones"));
+                    }
+                    let confirm = if may_be_announced { ANNOUNCED_AGAIN } else { CONFIRM };
+                    self.timers.set(Timer::Confirmed, now + confirm);
                 }
                 Progressed::Failed { ending, heard } => {
                     self.last_heard = heard;
@@ -103,7 +109,9 @@ impl Transfer {
         if let Some((heard, tone)) = gone {
             self.last_heard = Some(tone);
             let target = shown(&self.plan.targets[self.target]);
-            self.out.tell(Step::new(now, "consult").target(target).heard(heard).result("target hung up"));
+            let announced = matches!(tone, ToneKind::Sit | ToneKind::NumberUnobtainable);
+            let result = if announced { Ending::NotInService.name() } else { "target hung up" };
+            self.out.tell(Step::new(now, "consult").target(target).heard(heard).result(result));
             self.second_party = false;
             self.not_reached(now);
         }

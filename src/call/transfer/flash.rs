@@ -71,9 +71,14 @@ impl Transfer {
             Why::Back if self.code(why).is_none() => self.prove_caller(now),
             Why::Join if self.code(why).is_none() => self.listen_for_joining(now),
             // the second time the register has all the time that it may need
-            Why::Back if self.asked_again => self.timers.set(Timer::SendDigits, now + 2 * CODE_DELAY),
-            Why::Back | Why::Complete | Why::Join => self.timers.set(Timer::SendDigits, now + CODE_DELAY),
+            Why::Back if self.asked_again => self.timers.set(Timer::SendDigits, now + 2 * self.code_delay()),
+            Why::Back | Why::Complete | Why::Join => self.timers.set(Timer::SendDigits, now + self.code_delay()),
         }
+    }
+
+    /// In which the tone would have come and been known, on an exchange that gives one before its codes.
+    fn code_delay(&self) -> Duration {
+        CODE_DELAY.max(self.recall_tone_took + RECEIVER_READY)
     }
 
     /// The digits that follow the recall for this purpose, if any.
@@ -111,6 +116,8 @@ impl Transfer {
         if why == Why::Consult && tone.kind.is_dial_tone() && self.timers.is_armed(Timer::NoRecallTone) {
             let too_short = if self.width_taken.is_none() { self.too_short() } else { None };
             self.width_taken = Some(self.width_taken.unwrap_or(self.width));
+            self.recall_tone_took = now.since(self.flashed_at);
+            self.may_hold_nobody = tone.is(ToneKind::Dial) && !self.manners.flash_is_known;
             self.unanswered = 0;
             self.timers.stop_all();
             let ms = self.flash_width().as_millis() as u64;

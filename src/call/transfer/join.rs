@@ -1,6 +1,6 @@
 //! All three together: by the flash after the second answer (North America), or the country's recall code (ETSI: R3).
 
-use super::super::{Evidence, Step, shown};
+use super::super::{Evidence, SURE_DISCONNECT, Step, shown};
 use super::{Goal, State, Timer, Transfer, Transferred, Why};
 use crate::clock::Time;
 use crate::event::{Event, Heard};
@@ -33,13 +33,17 @@ impl Transfer {
     }
 
     pub(super) fn joining(&mut self, now: Time, event: &Event) {
+        let mut let_go = false;
         let heard = match event {
             Event::Heard(Heard::Speech { .. }) => {
                 self.speech = true;
                 return;
             }
             Event::Heard(Heard::Tone { tone, .. }) => tone.to_string(),
-            Event::ForwardDisconnect { .. } => "forward disconnect".into(),
+            Event::ForwardDisconnect { open } => {
+                let_go = *open >= SURE_DISCONNECT;
+                "forward disconnect".into()
+            }
             _ => return,
         };
         self.timers.stop_all();
@@ -49,6 +53,8 @@ impl Transfer {
             self.out.done(Transferred::NotJoined { heard });
         } else {
             self.go_back(now);
+            // so long is no loose contact: the exchange has nobody for us any more
+            self.disconnected = let_go;
         }
     }
 

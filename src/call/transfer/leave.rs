@@ -67,8 +67,15 @@ impl Transfer {
     pub(super) fn completion_in_doubt(&mut self, now: Time, heard: &str) {
         let target = shown(&self.plan.targets[self.target]);
         self.out.tell(Step::new(now, "complete").target(target).heard(heard.to_string()).result("asking back"));
+        self.doubtful |= self.code_may_be_for_nobody();
         self.in_doubt = true;
         self.go_back(now);
+    }
+
+    /// The flash before the code brought no tone, and the one before the consultation may have been taken for a hang-up: then
+    /// what sounds like our release is what everybody hears who is left alone.
+    pub(super) fn code_may_be_for_nobody(&self) -> bool {
+        self.may_hold_nobody && !self.tone_before_code
     }
 
     pub(super) fn leave(&mut self, now: Time, heard: &str) {
@@ -99,7 +106,11 @@ impl Transfer {
                 self.timers.stop(Timer::WhoRings);
                 self.timers.set(Timer::NoRecallRing, now + SETTLE);
             }
-            Event::Ringing { .. } => self.recalled(now),
+            Event::Ringing { .. } => {
+                // the receiver was up before we knew that it rings, and who calls was not shown
+                self.lifted_into_it = self.state == State::CheckingIdle;
+                self.recalled(now);
+            }
             Event::Heard(Heard::Tone { tone, .. }) if self.state == State::CheckingIdle && tone.kind.is_dial_tone() => {
                 self.out.act(Action::OnHook);
                 let watched = self.manners.recall_ring_watch.as_secs_f64();
@@ -114,8 +125,9 @@ impl Transfer {
                 self.end(Transferred::Unproven { target });
             }
             Event::Heard(Heard::Speech { .. }) if self.state == State::CheckingIdle => {
-                // we lifted into a call: the exchange never let go of us, or rang us back this very moment
-                self.out.tell(Step::new(now, "check-line").heard("speech").result("still in the call"));
+                // the exchange never let go of us, or rang us back this very moment, or somebody else called
+                self.lifted_into_it = true;
+                self.out.tell(Step::new(now, "check-line").heard("speech").result("lifted into a call"));
                 self.caller_back(now, Evidence::Speech);
             }
             _ => {}
