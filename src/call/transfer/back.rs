@@ -80,9 +80,9 @@ impl Transfer {
             // the second party is silent only where the exchange has put him on hold, and it said nothing of it
             Event::Heard(Heard::Speech { .. }) if self.may_be_the_second_party() => self.speech = true,
             Event::Heard(Heard::Speech { .. }) if self.may_be_noise_over_a_tone() => {
-                if !std::mem::replace(&mut self.speech, true) {
-                    self.timers.set(Timer::NoToneHeard, now + NO_TONE);
-                }
+                let until = self.timers.next().filter(|_| self.speech).unwrap_or(now + NO_TONE);
+                self.speech = true;
+                self.timers.set(Timer::NoToneHeard, until);
             }
             Event::Heard(Heard::Speech { .. }) => self.caller_back(now, Evidence::Speech),
             Event::ForwardDisconnect { open } => self.loop_opened(now, *open),
