@@ -835,3 +835,15 @@ fn an_exchange_that_lets_go_while_three_are_joined_and_then_gives_a_tone_has_nob
     assert_eq!(let_go(500).result, Transferred::CallerGone);
     assert_eq!(let_go(110).result, Transferred::PartyLost, "a loose contact is nobody's hang-up");
 }
+
+#[test]
+fn a_silence_that_sounds_break_is_no_proof_of_the_caller() {
+    // a busy tone that goes on after a flash that was not seen; noise has cut into it, and it is known late
+    let silent = |at: u64, since: u64| (at, Event::Heard(Heard::Silence { since: Time::ms(since) }));
+    let at_flash = 6_400;
+    let cut = vec![silent(700, at_flash + 1_100), silent(1_700, at_flash + 2_100), (4_300, tone(ToneKind::Busy))];
+    let flash = [recall(), cut, caller_speaks()].into();
+    let run = run(&["5550101"], true, manners(), Exchange { flash, dial: [busy()].into(), ..Default::default() });
+    assert_eq!(back_steps(&run), ["again", "caller is back"]);
+    assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech });
+}

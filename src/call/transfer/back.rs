@@ -86,6 +86,12 @@ impl Transfer {
             }
             Event::Heard(Heard::Speech { .. }) => self.caller_back(now, Evidence::Speech),
             Event::ForwardDisconnect { open } => self.loop_opened(now, *open),
+            // something sounded until then that has no name yet: noise, or a tone that noise has cut into
+            Event::Heard(Heard::Silence { since }) if !self.speech => {
+                let quiet_by = (*since + NO_TONE).min(self.flashed_at + SPEAKS);
+                let until = self.timers.next().map_or(quiet_by, |until| until.max(quiet_by));
+                self.timers.set(Timer::NoToneHeard, until);
+            }
             Event::Heard(Heard::OtherTone { hz, .. }) if self.silent_hold && *hz > NO_PROGRESS_TONE_HZ => {
                 self.caller_back(now, Evidence::OtherTone);
             }
