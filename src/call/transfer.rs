@@ -242,6 +242,8 @@ pub struct Transfer {
     width: usize,
     width_taken: Option<usize>,
     back_attempts: u32,
+    /// No flash of this way back has been seen by the exchange: the tone of the failed call went on.
+    unseen_so_far: bool,
     /// A flash was not hidden by another telephone: the exchange may have taken it.
     flash_went_out: bool,
     /// The way back by a digit is gone once more where it is followed by silence.
@@ -342,6 +344,7 @@ impl Transfer {
             width: 0,
             width_taken: None,
             back_attempts: 0,
+            unseen_so_far: true,
             flash_went_out: false,
             asked_again: false,
             unanswered: 0,
@@ -439,7 +442,7 @@ impl Transfer {
                 match now.since(self.flashed_at) < SETTLE_BETWEEN_FLASHES {
                     true => {
                         self.progress = None;
-                        self.back_attempts = 0;
+                        self.forget_attempts();
                         self.settle(now, Why::Back);
                         self.timers.set(Timer::Settled, self.flashed_at + SETTLE_BETWEEN_FLASHES);
                     }

@@ -847,3 +847,14 @@ fn a_silence_that_sounds_break_is_no_proof_of_the_caller() {
     assert_eq!(back_steps(&run), ["again", "caller is back"]);
     assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech });
 }
+
+#[test]
+fn a_caller_who_left_is_told_from_one_who_was_lost_also_after_a_flash_that_was_not_seen() {
+    let busy_tone = || vec![(900, tone(ToneKind::Busy))];
+    let unseen = || vec![(300, tone(ToneKind::Congestion))];
+    let dial = [vec![(2_500, tone(ToneKind::Congestion))], vec![(900, tone(ToneKind::Congestion))]];
+    let dial = dial.into_iter().chain([busy_tone(), busy_tone(), busy_tone()]).collect();
+    let flash = [recall(), unseen(), recall(), recall(), recall()].into();
+    let run = run(&["5550103"], true, etsi(), Exchange { flash, dial, ..Default::default() });
+    assert_eq!(run.result, Transferred::CallerGone, "{:#?}", run.steps);
+}

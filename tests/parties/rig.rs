@@ -110,8 +110,9 @@ pub struct Outcome {
     pub exit: Exit,
     pub name: &'static str,
     pub trace: Vec<Record>,
-    /// No fault was asked for.
-    nothing_wrong: bool,
+    /// That the caller left by himself is not to be heard: the exchange says nothing of it or of the recall, or takes a flash
+    /// for a hang-up, or the line was gone first.
+    nothing_tells: bool,
 }
 
 struct Books {
@@ -259,7 +260,7 @@ pub fn run(case: &Case) -> Outcome {
         Ok(report) => report.unwrap_or_else(|e| panic!("{case:?}: {e}")),
         Err(killed) if killed.is::<Killed>() => {
             books.trace.extend(kept.closed());
-            return Outcome { exit: Exit::Failed, name: "killed", trace: books.trace, nothing_wrong: true };
+            return Outcome { exit: Exit::Failed, name: "killed", trace: books.trace, nothing_tells: false };
         }
         Err(bug) => std::panic::resume_unwind(bug),
     };
@@ -270,12 +271,7 @@ pub fn run(case: &Case) -> Outcome {
         "interrupted" if case.interrupt_at.is_none() && together(TOGETHER[1]) => (Exit::Done, "bridged"),
         name => (report.ending.exit(), name),
     };
-    Outcome {
-        exit,
-        name,
-        trace: books.trace,
-        nothing_wrong: case.faults.is_empty() && !case.more.contains("[[burst]]"),
-    }
+    Outcome { exit, name, trace: books.trace, nothing_tells: SILENT.iter().any(|fault| case.faults.contains(fault)) }
 }
 
 /// The line beside the caller's.
@@ -293,6 +289,17 @@ fn second(case: &Case, name: &str, now: Time) -> tipring::owner::SecondLine {
         lock: None,
     }
 }
+
+const SILENT: [&str; 7] = [
+    // the way back is a digit that the register never hears
+    "digits_missed = [1]",
+    "no_recall_tone",
+    "recall_announcement",
+    "no_forward_disconnect",
+    "flash_taken_as_hang_up",
+    "unplugged",
+    "device_removed",
+];
 
 impl Outcome {
     /// Who was lost, in the exchange's words, before we put the receiver down for good.
@@ -368,12 +375,21 @@ impl Outcome {
         flash.is_some_and(|flash| heard.is_none_or(|heard| heard > flash))
     }
 
+    /// Back he was, until the cord was pulled.
+    fn was_back_when_unplugged(&self) -> bool {
+        let unplugged = self.trace.iter().position(|r| r.what == "unplugged");
+        let caller = |r: &&Record| r.who == Actor::Caller && r.what.starts_with("5551234 ");
+        unplugged
+            .is_some_and(|at| self.trace[..at].iter().rfind(caller).is_some_and(|r| r.what.ends_with(" talks with us")))
+    }
+
     /// What we claim against what the exchange knows. `None` when they agree.
     pub fn lie(&self) -> Option<String> {
-        // nor can the voice of who lifts another telephone be told from the caller's
-        if self.waiting_call_taken_unheard() || self.trace.iter().any(|r| r.what.starts_with("another telephone")) {
+        if self.waiting_call_taken_unheard() {
             return None;
         }
+        // the voice of who lifts another telephone cannot be told from the caller's
+        let anybodys = self.trace.iter().any(|r| r.what.starts_with("another telephone"));
         let (lost, caller) = (self.lost_by_us(), self.caller());
         let with_us = caller.starts_with("talks with us") || caller.contains("hangs up");
         let cut =
@@ -383,14 +399,14 @@ impl Outcome {
             Exit::Done if !lost.is_empty() => "done, and somebody is lost",
             Exit::TransferFailed if !lost.is_empty() => "the caller is back, and somebody is lost",
             // back he was, until the cord was pulled
+            Exit::TransferFailed | Exit::NoFlashAnswer | Exit::PartyLost if anybodys => return None,
             Exit::TransferFailed if !with_us && !self.trace.iter().any(|r| r.what == "unplugged") => {
                 "the caller is back, and the exchange has him elsewhere"
             }
             Exit::NoFlashAnswer if !with_us => "the call is where it was, and the exchange has the caller elsewhere",
             Exit::FarHangUp if !caller.contains("hangs up") => "the caller hung up, and the exchange still has him",
             Exit::PartyLost if !unreachable && caller.starts_with("talks with us") => "lost, and the caller is with us",
-            // where the exchange says nothing of it, or takes a flash for a hang-up, that he left by himself is not to be heard
-            Exit::PartyLost if self.nothing_wrong && caller.contains("hangs up") => {
+            Exit::PartyLost if caller.contains("hangs up") && !self.nothing_tells => {
                 "lost, and the caller has hung up himself"
             }
             _ => return None,

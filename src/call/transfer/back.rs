@@ -40,10 +40,16 @@ impl Transfer {
         self.timers.set(Timer::NoToneHeard, now + SPEAKS);
     }
 
+    /// What comes is the first flash of another way.
+    pub(super) fn forget_attempts(&mut self) {
+        self.back_attempts = 0;
+        self.unseen_so_far = true;
+    }
+
     pub(super) fn go_back(&mut self, now: Time) {
         self.timers.stop_all();
         self.progress = None;
-        self.back_attempts = 0;
+        self.forget_attempts();
         self.asked_again = false;
         self.disconnected = false;
         self.released_in_vain = false;
@@ -114,11 +120,12 @@ impl Transfer {
             Event::Heard(Heard::Tone { tone, .. }) => {
                 self.second_party = false;
                 self.nobody_held &= !tone.kind.is_dial_tone();
-                if self.back_attempts == 0 {
+                if self.unseen_so_far {
                     self.nobody_held |= self.says_that_nobody_is_held(now, *tone);
                     // a release is said at once; this is what an unfinished number brings, in a call of its own
                     self.doubtful |= self.in_doubt && !self.is_said_at_once(now);
                 }
+                self.unseen_so_far &= self.last_heard == Some(tone.kind) && !self.tone_before_code;
                 self.back_attempts += 1;
                 let ms = self.flash_width().as_millis() as u64;
                 let step = Step::new(now, "back").ms(ms).heard(tone.to_string());

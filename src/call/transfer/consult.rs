@@ -28,7 +28,7 @@ impl Transfer {
         if let Event::ForwardDisconnect { open } = event {
             let heard = format!("forward disconnect {} ms", open.as_millis());
             self.out.tell(Step::new(now, "hold").heard(heard).result("asking back"));
-            self.back_attempts = 0;
+            self.forget_attempts();
             self.asked_again = false;
             self.disconnected = true;
             self.settle(now, Why::Back);

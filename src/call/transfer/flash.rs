@@ -109,7 +109,7 @@ impl Transfer {
         if why == Why::Consult && self.width_taken.is_none() && back::is_heard_by_who_is_left_alone(tone.kind) {
             // the caller hung up before the flash, or in it; or this exchange refuses it: the way back tells
             self.out.tell(Step::new(now, "flash").heard(tone.to_string()).result("asking back"));
-            self.back_attempts = 0;
+            self.forget_attempts();
             self.disconnected = true;
             return self.settle(now, Why::Back);
         }
@@ -124,14 +124,14 @@ impl Transfer {
             let step = Step::new(now, "flash").ms(ms).heard(tone.to_string());
             if std::mem::take(&mut self.releasing) {
                 self.out.tell(step.result("second party released"));
-                self.back_attempts = 0;
+                self.forget_attempts();
                 return self.settle(now, Why::Back);
             }
             if self.may_be_a_new_call(*tone) {
                 // whoever answers now would be taken for the target of a transfer, and later for the caller
                 self.out.tell(step.result("asking back"));
                 self.checking = Some(*tone);
-                self.back_attempts = 0;
+                self.forget_attempts();
                 return self.settle(now, Why::Back);
             }
             self.out.tell(match too_short {
@@ -222,7 +222,7 @@ impl Transfer {
             self.settle(now, Why::Consult);
         } else {
             self.unanswered = 0;
-            self.back_attempts = 0;
+            self.forget_attempts();
             self.released_in_vain = std::mem::take(&mut self.releasing);
             self.prove_caller(now);
         }

@@ -21,7 +21,7 @@ impl Transfer {
 
     pub(super) fn flash_to_join(&mut self, now: Time) {
         self.timers.stop_all();
-        self.back_attempts = 0;
+        self.forget_attempts();
         self.flash(now, Why::Join);
     }
 

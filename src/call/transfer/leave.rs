@@ -15,7 +15,7 @@ impl Transfer {
         match self.manners.complete {
             Completion::Recall(_) => {
                 self.timers.stop_all();
-                self.back_attempts = 0;
+                self.forget_attempts();
                 self.flash(now, Why::Complete);
             }
             // leaving would drop them: all three stay together
