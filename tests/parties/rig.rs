@@ -61,6 +61,7 @@ fn brief() -> Arc<[i16]> {
 #[derive(Clone, Debug)]
 pub struct Case {
     pub class: Class,
+    pub country: &'static str,
     pub targets: Vec<&'static str>,
     pub warm: bool,
     pub brief: bool,
@@ -89,6 +90,7 @@ impl Case {
     pub fn new(class: Class, targets: &[&'static str]) -> Case {
         Case {
             class,
+            country: class.country(),
             targets: targets.to_vec(),
             warm: true,
             brief: false,
@@ -103,6 +105,16 @@ impl Case {
             kill_at: None,
             seed: 7,
         }
+    }
+}
+
+impl Case {
+    /// Noise has covered what the exchange said to one of our flashes.
+    fn noise_at_a_flash(&self, trace: &[Record]) -> bool {
+        let Some((_, burst)) = self.more.split_once("[[burst]]\nat_s = ") else { return false };
+        let at: f64 = burst.split('\n').next().and_then(|s| s.parse().ok()).expect("a time in seconds");
+        let flashes = trace.iter().filter(|r| r.who == Actor::Us && r.what == "flash done");
+        flashes.map(|r| r.at.since(Time::ZERO).as_secs_f64()).any(|flash| (flash - 1.0..flash + 3.0).contains(&at))
     }
 }
 
@@ -221,7 +233,7 @@ pub fn run(case: &Case) -> Outcome {
         case.line, case.faults, case.caller, case.more
     );
     let scenario = Scenario::parse("case", &text).unwrap_or_else(|e| panic!("{e}\n{text}"));
-    let country = Facts::embedded().country(case.class.country()).expect("its facts");
+    let country = Facts::embedded().country(case.country).expect("its facts");
     let port = SimPort::on(country, &scenario, case.seed);
     let selector = port.selector().clone();
     let kept = Kept(Arc::new(Mutex::new(port)), selector);
@@ -271,12 +283,13 @@ pub fn run(case: &Case) -> Outcome {
         "interrupted" if case.interrupt_at.is_none() && together(TOGETHER[1]) => (Exit::Done, "bridged"),
         name => (report.ending.exit(), name),
     };
-    Outcome { exit, name, trace: books.trace, nothing_tells: SILENT.iter().any(|fault| case.faults.contains(fault)) }
+    let nothing_tells = SILENT.iter().any(|fault| case.faults.contains(fault)) || case.noise_at_a_flash(&books.trace);
+    Outcome { exit, name, trace: books.trace, nothing_tells }
 }
 
 /// The line beside the caller's.
 fn second(case: &Case, name: &str, now: Time) -> tipring::owner::SecondLine {
-    let country = Facts::embedded().country(case.class.country()).expect("its facts");
+    let country = Facts::embedded().country(case.country).expect("its facts");
     let port = SimPort::on(country, &Scenario::parse("second", "").expect("an idle line"), case.seed);
     let line = Line::new(port.kind(), port.capabilities(), Arc::new(country.clone()), now);
     let manners = Manners::of(country);
@@ -306,7 +319,9 @@ impl Outcome {
     pub fn lost(&self) -> Vec<&str> {
         let last = self.trace.iter().rposition(|r| r.who == Actor::Us && r.what == "on-hook").unwrap_or(0);
         let joined = self.name == "joined";
-        let counts = |(i, r): &(usize, &Record)| r.what.contains(" is lost: ") && !(joined && *i >= last);
+        // who is joined through us is so for as long as our line is: until we end it, or it is cut
+        let cut = self.trace.iter().position(|r| r.what == "unplugged").unwrap_or(usize::MAX).min(last);
+        let counts = |(i, r): &(usize, &Record)| r.what.contains(" is lost: ") && !(joined && *i >= cut);
         self.trace.iter().enumerate().filter(counts).map(|(_, r)| r.what.as_str()).collect()
     }
 
@@ -383,6 +398,23 @@ impl Outcome {
             .is_some_and(|at| self.trace[..at].iter().rfind(caller).is_some_and(|r| r.what.ends_with(" talks with us")))
     }
 
+    /// Another call rang after we had left, and showed no number: it may have been the exchange's recall.
+    fn rung_by_nobody_in_particular(&self) -> bool {
+        let left = self.trace.iter().rposition(|r| r.who == Actor::Call && r.what.starts_with("hang-up"));
+        let after = &self.trace[left.unwrap_or(self.trace.len())..];
+        let rung = after.iter().any(|r| r.who == Actor::Caller && r.what.starts_with("5559999 calls us"));
+        rung && !after.iter().any(|r| r.what.starts_with("caller ID"))
+    }
+
+    /// The exchange took one flash for a hang-up that it had not taken for one before, and the tone of the new call is the
+    /// recall tone of that country: nothing told.
+    fn taken_unheard(&self) -> bool {
+        let taken = self.trace.iter().position(|r| r.what == "takes that flash for a hang-up");
+        let after = &self.trace[taken.unwrap_or(self.trace.len())..];
+        let tone = after.iter().find(|r| r.who == Actor::Heard && r.what.starts_with("tone "));
+        tone.is_some_and(|r| r.what.starts_with("tone dial/recall-dial"))
+    }
+
     /// What we claim against what the exchange knows. `None` when they agree.
     pub fn lie(&self) -> Option<String> {
         if self.waiting_call_taken_unheard() {
@@ -396,11 +428,12 @@ impl Outcome {
             |r: &Record| r.who == Actor::Call && (r.what.contains("line lost") || r.what.contains("device removed"));
         let unreachable = self.trace.iter().any(cut);
         let wrong = match self.exit {
+            Exit::Done if self.taken_unheard() => return None,
             Exit::Done if !lost.is_empty() => "done, and somebody is lost",
             Exit::TransferFailed if !lost.is_empty() => "the caller is back, and somebody is lost",
-            // back he was, until the cord was pulled
             Exit::TransferFailed | Exit::NoFlashAnswer | Exit::PartyLost if anybodys => return None,
-            Exit::TransferFailed if !with_us && !self.trace.iter().any(|r| r.what == "unplugged") => {
+            Exit::TransferFailed if self.rung_by_nobody_in_particular() => return None,
+            Exit::TransferFailed if !with_us && !self.was_back_when_unplugged() => {
                 "the caller is back, and the exchange has him elsewhere"
             }
             Exit::NoFlashAnswer if !with_us => "the call is where it was, and the exchange has the caller elsewhere",

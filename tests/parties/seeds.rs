@@ -34,6 +34,11 @@ const NUMBERS: [&str; 16] = [
     "5550111", "5550112", "5550113", "5550114", "5550115", "5550201",
 ];
 
+/// Beside Germany: where a recall code connects the two.
+const CODE: [&str; 14] = ["at", "au", "be", "br", "ch", "cn", "cz", "dk", "es", "fr", "it", "nl", "no", "se"];
+/// Beside the United States: where our hang-up does.
+const HANG_UP: [&str; 4] = ["ca", "gb", "jp", "nz"];
+
 pub fn case(seed: u64) -> Case {
     let mut draw = Draw(seed);
     let class = Class::ALL[draw.below(3) as usize];
@@ -87,6 +92,10 @@ pub fn case(seed: u64) -> Case {
     }
     if draw.one_in(6) {
         case.interrupt_at = Some(Time::ms(4_000 + draw.below(60_000)));
+    }
+    if draw.one_in(2) {
+        let countries = if class == Class::Code { &CODE[..] } else { &HANG_UP[..] };
+        case.country = countries[draw.below(countries.len() as u64) as usize];
     }
     case
 }

@@ -8,6 +8,9 @@ use std::time::Duration;
 
 /// A recall tone comes within a second where the flash was taken for another recall.
 const LISTEN: Duration = Duration::from_millis(1800);
+/// After a code the first voice tells: a register that has taken the digit for the first one of a number is silent, too, until
+/// it has waited for the others in vain.
+const SPEAKS: Duration = Duration::from_secs(12);
 
 impl Transfer {
     /// The user wants all three together. False when nobody but the caller is there.
@@ -29,7 +32,8 @@ impl Transfer {
         self.state = State::Joining;
         self.speech = false;
         self.timers.stop_all();
-        self.timers.set(Timer::Confirmed, now + LISTEN);
+        let listen = if self.code(Why::Join).is_some() { SPEAKS } else { LISTEN };
+        self.timers.set(Timer::Confirmed, now + listen);
     }
 
     pub(super) fn joining(&mut self, now: Time, event: &Event) {
@@ -37,6 +41,10 @@ impl Transfer {
         let heard = match event {
             Event::Heard(Heard::Speech { .. }) => {
                 self.speech = true;
+                if self.code(Why::Join).is_some() {
+                    self.timers.stop_all();
+                    self.join_heard(now);
+                }
                 return;
             }
             Event::Heard(Heard::Tone { tone, .. }) => tone.to_string(),
@@ -54,7 +62,7 @@ impl Transfer {
         } else {
             self.go_back(now);
             // so long is no loose contact: the exchange has nobody for us any more
-            self.disconnected = let_go;
+            self.disconnected = let_go && !self.may_hold_nobody;
         }
     }
 
