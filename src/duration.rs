@@ -33,6 +33,14 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs_f64(total))
 }
 
+/// The same, where none at all makes no sense.
+pub fn parse_some(text: &str) -> Result<Duration, String> {
+    match parse(text)? {
+        Duration::ZERO => Err(format!("`{text}` is no time at all: write 500ms, 20s, 2m or 1h")),
+        some => Ok(some),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +60,13 @@ mod tests {
         fn no_text_panics_the_duration(text in ".*") {
             let _ = parse(&text);
         }
+    }
+
+    #[test]
+    fn no_time_at_all_is_refused_where_some_is_needed() {
+        assert_eq!(parse("0s"), Ok(Duration::ZERO));
+        assert!(parse_some("0ms").is_err());
+        assert_eq!(parse_some("1ms"), Ok(Duration::from_millis(1)));
     }
 
     #[test]

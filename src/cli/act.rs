@@ -47,7 +47,7 @@ pub struct Transfer {
     #[arg(long)]
     pub warm: bool,
     /// Try the next target when one rang for so long
-    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "25s")]
+    #[arg(long, value_name = "DUR", value_parser = duration::parse_some, default_value = "25s")]
     pub no_answer_after: Duration,
     /// Call the targets on this line instead, and connect the two in the line's owner
     #[arg(long, value_name = "LINE")]
@@ -79,7 +79,7 @@ pub struct Conference {
     /// A number, or a name from [contacts]
     pub target: Option<String>,
     /// Give up when it rang for so long
-    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "25s")]
+    #[arg(long, value_name = "DUR", value_parser = duration::parse_some, default_value = "25s")]
     pub no_answer_after: Duration,
 }
 

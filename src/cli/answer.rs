@@ -58,7 +58,7 @@ pub struct Moving {
     #[arg(long, value_name = "LINE", requires = "transfer_to")]
     pub second_line: Option<String>,
     /// Try the next target when one rang for so long
-    #[arg(long = "target-no-answer-after", value_name = "DUR", requires = "transfer_to", value_parser = duration::parse)]
+    #[arg(long = "target-no-answer-after", value_name = "DUR", requires = "transfer_to", value_parser = duration::parse_some)]
     pub target_no_answer_after: Option<Duration>,
     /// What becomes of the caller when nobody takes the call
     #[arg(long, default_value_t, requires = "transfer_to", value_name = "return|hangup|voicemail=NUM")]

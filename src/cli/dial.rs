@@ -23,7 +23,7 @@ pub struct Dial {
     /// A number, or a name from [contacts]
     pub number: String,
     /// Give up when nobody answered after so long of ringback
-    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "60s")]
+    #[arg(long, value_name = "DUR", value_parser = duration::parse_some, default_value = "60s")]
     pub no_answer_after: Duration,
     #[command(flatten)]
     pub talk: Talking,

@@ -6,6 +6,7 @@ use crate::call::transfer::TransferPlan;
 use crate::call::{Begin, Plan, Request, Stage, Step, Target};
 use crate::clock::Time;
 use crate::config::Config;
+use crate::control::client::is_stopped;
 use crate::control::request::unpack_brief;
 use crate::control::server::Server;
 use crate::control::{Ask, TargetAsk};
@@ -32,7 +33,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Set by SIGINT, SIGTERM, SIGHUP or a closed pipe: the call ends and the line is left on-hook.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -395,10 +396,27 @@ fn detach(global: &Global, named: &Named) -> Result<Exit, Error> {
         .spawn()
         .map_err(fail)?;
     CHILD.store(child.id(), Ordering::Relaxed);
-    let mut line = String::new();
+    let (told, tells) = mpsc::channel();
     if let Some(out) = child.stdout.take() {
-        BufReader::new(out).read_line(&mut line).map_err(fail)?;
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            let read = BufReader::new(out).read_line(&mut line);
+            let _ = told.send(read.map(|_| line));
+        });
     }
+    let began = Instant::now();
+    let line = loop {
+        match tells.recv_timeout(LOOKS_EVERY) {
+            Ok(line) => break line.map_err(fail)?,
+            Err(mpsc::RecvTimeoutError::Disconnected) => break String::new(),
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+        }
+        // it gives up by itself after `--timeout`; who is stopped, or stands still, does not
+        let late = global.timeout.and_then(|t| began.elapsed().checked_sub(t));
+        if late.is_some_and(|late| late > GIVES_UP_BY || is_stopped(child.id())) {
+            return Err(stands_still(&named.name, child.id()));
+        }
+    };
     let style = global.style();
     match serde_json::from_str::<Value>(&line) {
         Ok(document) => {
@@ -417,6 +435,19 @@ fn detach(global: &Global, named: &Named) -> Result<Exit, Error> {
             Ok(code.unwrap_or(Exit::Failed))
         }
     }
+}
+
+/// A call that is told to end takes a caller off hold first, and may have to wait until nobody waits on the line.
+const GIVES_UP_BY: Duration = Duration::from_secs(200);
+const LOOKS_EVERY: Duration = Duration::from_millis(100);
+
+fn stands_still(name: &str, pid: u32) -> Error {
+    Error::new(
+        Exit::StillBusy,
+        format!("{name}: the owner that was left behind says nothing"),
+        format!("pid {pid} has not ended its call after --timeout: it is stopped, or stands still"),
+        format!("look at it with `ps -o stat,wchan {pid}`; `kill -CONT {pid}` lets it go on"),
+    )
 }
 
 /// A detached owner leaves its starter's session, so that closing the terminal does not end the call, and lets go of what

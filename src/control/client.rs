@@ -260,11 +260,14 @@ fn no_answer(line: &str, within: Duration) -> Error {
 
 /// The owner, when it is stopped (SIGSTOP, a debugger).
 fn stopped_owner(places: &Places, line: &str) -> Option<u32> {
-    let pid = holder(places, line)?.pid?;
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    holder(places, line)?.pid.filter(|pid| is_stopped(*pid))
+}
+
+/// Whether a process is stopped (SIGSTOP, a debugger).
+pub fn is_stopped(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // proc(5): the state follows the name, which is in brackets
-    let (_, state) = stat.rsplit_once(") ")?;
-    state.starts_with(['T', 't']).then_some(pid)
+    stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with(['T', 't']))
 }
 
 fn silent(places: &Places, line: &str, within: Duration) -> Error {

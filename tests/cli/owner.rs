@@ -231,6 +231,28 @@ fn who_watches_an_owner_that_is_stopped_is_told_so_when_the_time_is_over() {
 }
 
 #[test]
+fn who_leaves_an_owner_behind_does_not_wait_for_one_that_is_stopped() {
+    use nix::sys::signal::Signal::{SIGCONT, SIGSTOP, SIGTERM};
+    let t = Tipring::start();
+    let mut starter = t.command();
+    starter.args(["--line", "sim/us?speed=1", "--timeout", "300ms", "answer", "--detach"]);
+    let mut starter = starter.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let children = format!("/proc/{0}/task/{0}/children", starter.id());
+    let child = (0..500).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(2));
+        std::fs::read_to_string(&children).ok()?.split_whitespace().next()?.parse::<i32>().ok()
+    });
+    let child = nix::unistd::Pid::from_raw(child.expect("an owner"));
+    nix::sys::signal::kill(child, SIGSTOP).unwrap();
+    starter.wait().unwrap();
+    nix::sys::signal::kill(child, SIGTERM).unwrap();
+    nix::sys::signal::kill(child, SIGCONT).unwrap();
+    // the owner has our standard error as well
+    let run = Run::of(starter.wait_with_output().unwrap()).exits(75);
+    assert!(run.stderr.contains(&format!("kill -CONT {child}")), "{}", run.all());
+}
+
+#[test]
 fn a_detached_owner_outlives_its_command() {
     let t = Tipring::start();
     let run = t.run(&["--json", "--line", LINE, "answer", "--detach"]).exits(0);
