@@ -372,9 +372,12 @@ impl Outcome {
             return false;
         };
         let left = self.trace[hang_up].at;
-        let peer =
-            |what: &str| self.trace.iter().rfind(|r| r.who == Actor::Peer && r.what.ends_with(what)).map(|r| r.at);
-        let (Some(answered), Some(gone)) = (peer(" answers"), peer(" hangs up")) else { return false };
+        let target = self.trace[hang_up].what.split(' ').nth(1).unwrap_or_default();
+        let peer = |what: &str| {
+            let what = format!("{target} {what}");
+            self.trace.iter().rfind(|r| r.who == Actor::Peer && r.what == what).map(|r| r.at)
+        };
+        let (Some(answered), Some(gone)) = (peer("answers"), peer("hangs up")) else { return false };
         gone.since(answered) >= Duration::from_millis(1500) && gone + TOLD_BY >= left
     }
 
@@ -428,7 +431,7 @@ impl Outcome {
             |r: &Record| r.who == Actor::Call && (r.what.contains("line lost") || r.what.contains("device removed"));
         let unreachable = self.trace.iter().any(cut);
         let wrong = match self.exit {
-            Exit::Done if self.taken_unheard() => return None,
+            Exit::Done | Exit::TransferFailed if self.taken_unheard() => return None,
             Exit::Done if !lost.is_empty() => "done, and somebody is lost",
             Exit::TransferFailed if !lost.is_empty() => "the caller is back, and somebody is lost",
             Exit::TransferFailed | Exit::NoFlashAnswer | Exit::PartyLost if anybodys => return None,
