@@ -858,3 +858,17 @@ fn a_caller_who_left_is_told_from_one_who_was_lost_also_after_a_flash_that_was_n
     let run = run(&["5550103"], true, etsi(), Exchange { flash, dial, ..Default::default() });
     assert_eq!(run.result, Transferred::CallerGone, "{:#?}", run.steps);
 }
+
+#[test]
+fn three_are_joined_by_a_code_when_a_voice_says_so_and_a_register_that_waits_for_more_digits_is_none() {
+    let stays = Manners { complete: Completion::Stay, join: Some("R3".into()), ..etsi() };
+    let join = |after_code: Vec<(u64, Event)>| {
+        let flash = [recall(), recall(), recall()].into();
+        let dial = [answers(), after_code, caller_speaks()].into();
+        run(&["5550100"], true, stays.clone(), Exchange { flash, dial, ..Default::default() })
+    };
+    let joined = join(vec![(1_500, speech())]);
+    assert_eq!(joined.result, Transferred::Joined { target: Some(0), evidence: Evidence::Speech });
+    let waits = join(vec![(8_000, tone(ToneKind::Congestion))]);
+    assert_eq!(waits.result, Transferred::CallerBack { evidence: Evidence::Speech }, "{:#?}", waits.steps);
+}
