@@ -18,7 +18,7 @@ fn journal(t: &Tipring) -> PathBuf {
 }
 
 fn calls(t: &Tipring) -> Vec<Value> {
-    t.run(&["--json", "calls"]).exits(0).json()["calls"].as_array().unwrap().clone()
+    t.run(&["--json", "calls", "list", "--limit", "0"]).exits(0).json()["calls"].as_array().unwrap().clone()
 }
 
 /// The call was made, and the journal's trouble told once.

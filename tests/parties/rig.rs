@@ -418,9 +418,21 @@ impl Outcome {
         tone.is_some_and(|r| r.what.starts_with("tone dial/recall-dial"))
     }
 
+    /// Where a recall code connects the two, the tone before it tells that somebody is held.
+    fn proven_by_a_code(&self) -> bool {
+        self.exit == Exit::Done && self.trace.iter().any(|r| r.who == Actor::Us && r.what == "dial 4")
+    }
+
+    /// Who hung up on hold unheard was taken for the one who was silent when we went back (told in the README).
+    fn silence_stood_for_him(&self) -> bool {
+        let gone = self.trace.iter().position(|r| r.who == Actor::Caller && r.what == "5551234 hangs up");
+        let after = &self.trace[gone.unwrap_or(self.trace.len())..];
+        after.iter().any(|r| r.who == Actor::Call && r.what == "back heard no-tone -> caller is back")
+    }
+
     /// What we claim against what the exchange knows. `None` when they agree.
     pub fn lie(&self) -> Option<String> {
-        if self.waiting_call_taken_unheard() {
+        if self.waiting_call_taken_unheard() || (self.taken_unheard() && !self.proven_by_a_code()) {
             return None;
         }
         // the voice of who lifts another telephone cannot be told from the caller's
@@ -431,7 +443,6 @@ impl Outcome {
             |r: &Record| r.who == Actor::Call && (r.what.contains("line lost") || r.what.contains("device removed"));
         let unreachable = self.trace.iter().any(cut);
         let wrong = match self.exit {
-            Exit::Done | Exit::TransferFailed if self.taken_unheard() => return None,
             Exit::Done if !lost.is_empty() => "done, and somebody is lost",
             Exit::TransferFailed if !lost.is_empty() => "the caller is back, and somebody is lost",
             Exit::TransferFailed | Exit::NoFlashAnswer | Exit::PartyLost if anybodys => return None,
@@ -442,7 +453,7 @@ impl Outcome {
             Exit::NoFlashAnswer if !with_us => "the call is where it was, and the exchange has the caller elsewhere",
             Exit::FarHangUp if !caller.contains("hangs up") => "the caller hung up, and the exchange still has him",
             Exit::PartyLost if !unreachable && caller.starts_with("talks with us") => "lost, and the caller is with us",
-            Exit::PartyLost if caller.contains("hangs up") && !self.nothing_tells => {
+            Exit::PartyLost if caller.contains("hangs up") && !self.nothing_tells && !self.silence_stood_for_him() => {
                 "lost, and the caller has hung up himself"
             }
             _ => return None,
