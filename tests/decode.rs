@@ -421,6 +421,47 @@ fn a_tone_in_nobodys_plan_is_described_drawn_and_learned() {
     assert!(facts.country("de").unwrap().tones.iter().any(|t| t.provenance.source.starts_with("learned from")));
 }
 
+/// What a person sees who decodes a file at a terminal: the answer goes to a pipe here, what happens meanwhile to the terminal.
+fn seen_at_a_terminal(desk: &Desk, arguments: &[&str]) -> (String, Output) {
+    let window = nix::pty::Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+    let pty = nix::pty::openpty(Some(&window), None).unwrap();
+    let mut command = desk.command(arguments);
+    command.env("TERM", "xterm").stdout(Stdio::piped()).stderr(Stdio::from(pty.slave));
+    let child = command.spawn().unwrap();
+    // the terminal is hung up when nobody has it open: neither the command that was made nor its process
+    drop(command);
+    let mut master = std::fs::File::from(pty.master);
+    let reader = std::thread::spawn(move || {
+        let (mut seen, mut piece) = (Vec::new(), [0; 4096]);
+        while let Ok(n @ 1..) = std::io::Read::read(&mut master, &mut piece) {
+            seen.extend_from_slice(&piece[..n]);
+        }
+        String::from_utf8_lossy(&seen).into_owned()
+    });
+    let output = child.wait_with_output().unwrap();
+    (reader.join().unwrap(), output)
+}
+
+#[test]
+fn a_person_sees_how_far_a_long_file_is_and_nothing_of_it_stays() {
+    let desk = Desk::new();
+    let mut samples = vec![0i16; 8000 * 600];
+    let dialled = dialled("42");
+    samples[..dialled.len()].copy_from_slice(&dialled);
+    let long =
+        desk.file("long.wav", &wav(7, 8, 8000, 1, &samples.iter().map(|s| Law::Mu.encode(*s)).collect::<Vec<_>>()));
+    let long = long.to_str().unwrap();
+    let (seen, output) = seen_at_a_terminal(&desk, &[long]);
+    assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("dtmf 4"), "{output:?}");
+    assert!(seen.contains('%') && seen.contains('\u{2588}') || seen.contains('\u{2591}'), "{seen:?}");
+    assert!(seen.ends_with("\u{1b}[2K"), "cleared: {seen:?}");
+    for silent in [&["--quiet", long][..], &["--json", long]] {
+        assert_eq!(seen_at_a_terminal(&desk, silent).0, "", "{silent:?}");
+    }
+    let short = desk.file("short.wav", &wav(1, 16, 8000, 1, &s16(&dialled)));
+    assert_eq!(seen_at_a_terminal(&desk, &[short.to_str().unwrap()]).0, "");
+}
+
 #[test]
 fn a_hook_flash_is_found_with_its_length() {
     let desk = Desk::new();

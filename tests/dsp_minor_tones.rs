@@ -88,6 +88,20 @@ fn call_waiting_howler_and_disconnect_are_named_in_every_country() {
     assert!(count > 30 && failed.is_empty(), "{} of {count}:\n{}", failed.len(), failed.join("\n"));
 }
 
+/// A voice holds a note of a fifth of a second now and then: where call waiting comes in groups of such, one of them is nothing,
+/// and a group is all of it.
+#[test]
+fn one_burst_as_a_voice_has_it_is_no_call_waiting_and_a_group_is() {
+    for code in ["au", "ch", "es", "fi", "de", "in", "se", "mx"] {
+        let country = Facts::embedded().country(code).unwrap();
+        let spec = country.tone(ToneKind::CallWaiting).unwrap();
+        let steps: Vec<_> = spec.intro.iter().chain(&spec.steps).take(3).cloned().collect();
+        let once = |n: usize| ToneSpec { intro: vec![], steps: steps[..n].to_vec(), repeats: false, ..spec.clone() };
+        let waits = |n: usize| names(country, &line(&once(n), 3), false).iter().any(|t| t.is(ToneKind::CallWaiting));
+        assert!(!waits(1) && waits(3), "{code}: {steps:?}");
+    }
+}
+
 /// How long after it began this tone is known, when it begins so long after the ear was opened.
 fn known_after(country: &Country, spec: &ToneSpec, after_ms: usize) -> Result<usize, Option<Tone>> {
     let mut ear = Ear::new(country, Time::ZERO);

@@ -183,7 +183,8 @@ pub fn cancelling(report: &mut Report) {
                 if noise_dbm0 == -60.0 {
                     let best = if *more_is_better { middle[1].max(middle[2]) } else { middle[1].min(middle[2]) };
                     let figure = format!("echo, {ms} ms: {name}");
-                    report.figure(&figure, aim, &format!("{:.2}", middle[0]), &format!("{best:.2}"));
+                    let judge = if *more_is_better { Report::figure } else { Report::figure_low };
+                    judge(report, &figure, aim, &format!("{:.2}", middle[0]), &format!("{best:.2}"));
                 }
             }
         }

@@ -11,6 +11,7 @@ mod fax;
 mod peers;
 mod report;
 mod tones;
+mod waiting;
 
 use report::Report;
 
@@ -50,6 +51,17 @@ fn main() {
         );
         tones::false_tones(&mut report, "speech", "≤ 0.5", &corpus::speech(limit));
         tones::false_tones(&mut report, "music", "≤ 5", &corpus::music(limit));
+    }
+    if wants("waiting") {
+        let limit = if quick { 1.0 } else { 30.0 };
+        let title = "Somebody waits, and nobody does: false alerts (CAS) and call-waiting tones per hour";
+        report.table(
+            title,
+            &["in", "heard", "alerts: tipring", "spandsp", "for the tones", "call-waiting tones: tipring"],
+        );
+        let (speeds, hours) = if quick { (1, 2.0) } else { (3, 40.0) };
+        waiting::false_ones(&mut report, "speech", &corpus::speech(limit), speeds, hours);
+        waiting::false_ones(&mut report, "music", &corpus::music(limit), speeds, hours / 4.0);
     }
     if wants("answer") {
         tones::answers(&mut report, &corpus::speech(0.5), if quick { 3 } else { 12 });

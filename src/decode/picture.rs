@@ -1,7 +1,8 @@
 //! A recording to look at: waveform, spectrogram, and what was found where.
 //!
 //! ```text
-//!  ▂▅▇▃▁▂▇▇▂▁    waveform, full scale            one such strip for each channel
+//!  LEFT  NOISE 18.0DBRNC0                        one such strip for each channel
+//!  ▂▅▇▃▁▂▇▇▂▁    waveform, full scale
 //!  ░▒▓▒░░▓▓░░    spectrogram, 0 to 4 kHz, 80 dB
 //!  [dial][5][5]  what was found
 //!  0 s      10 s
@@ -33,7 +34,7 @@ const GREY: u8 = 66;
 const BLUE: u8 = 67;
 const FIRST_EVENT: u8 = 68;
 /// What is drawn in which colour, and with which.
-const EVENTS: [(&str, [u8; 3]); 8] = [
+const EVENTS: [(&str, [u8; 3]); 11] = [
     ("tone", [0x8c, 0xc8, 0x8c]),
     ("dtmf", [0xf5, 0xc2, 0x6b]),
     ("speech", [0xbf, 0xd4, 0xf2]),
@@ -42,6 +43,9 @@ const EVENTS: [(&str, [u8; 3]); 8] = [
     ("loop-break", [0xff, 0x6b, 0x6b]),
     ("unknown-tone", [0xd8, 0xd8, 0x70]),
     ("other-tone", [0xd0, 0xd0, 0xb0]),
+    ("beep", [0x9c, 0xd8, 0xd8]),
+    ("alert", [0xd8, 0xb0, 0xf0]),
+    ("message-waiting", [0xe0, 0xa0, 0xd8]),
 ];
 
 /// What one channel looks like so far.
@@ -132,7 +136,10 @@ pub fn write(strips: &[Strip], found: &[Found], out: impl Write) -> Result<(), p
             (2, 1) => "RIGHT".to_string(),
             (_, n) => format!("CHANNEL {n}"),
         };
-        canvas.text(MARGIN, top + 4, &side, BLACK);
+        // noise is of all of it and has no place of its own
+        let noise =
+            found.iter().filter(|f| f.channel == i && f.event == "noise").map(|f| format!("  NOISE {}", f.value));
+        canvas.text(MARGIN, top + 4, &std::iter::once(side).chain(noise).collect::<String>(), BLACK);
         canvas.strip(strip, top + 16, seconds);
         canvas.events(found.iter().filter(|f| f.channel == i), top + 16 + WAVE + 4 + SPECTRUM + 4, seconds);
     }
@@ -331,6 +338,33 @@ mod tests {
         let other = 16 + WAVE + 4 + SPECTRUM - 2 * 80;
         let at = |y: usize| pixels[y * WIDTH + WIDTH / 2];
         assert!(at(row) > 40 && at(row) < 64 && at(other) < 20, "{} {}", at(row), at(other));
+    }
+
+    /// Every kind of event has a place in the picture, as a bar of its colour or in the title.
+    #[test]
+    fn whatever_was_found_is_drawn() {
+        let mut strip = Strip::new();
+        strip.feed(&[0; 16_000]);
+        let drawn = |found: &[Found]| {
+            let mut bytes = Vec::new();
+            write(std::slice::from_ref(&strip), found, &mut bytes).unwrap();
+            let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+            let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+            reader.next_frame(&mut pixels).unwrap();
+            pixels
+        };
+        let nothing = drawn(&[]);
+        let lanes = WIDTH * (16 + WAVE + 4 + SPECTRUM + 4);
+        for event in ["tone", "dtmf", "speech", "caller-id", "caller-id-garbled", "fax", "loop-break", "unknown-tone"] {
+            assert_ne!(drawn(&[Found::new(1.0, event, "5").lasting(0.1)])[lanes..], nothing[lanes..], "{event}");
+        }
+        for event in ["other-tone", "beep", "alert", "message-waiting"] {
+            assert_ne!(drawn(&[Found::new(1.0, event, "").lasting(0.1)])[lanes..], nothing[lanes..], "{event}");
+        }
+        let title = drawn(&[Found::new(2.0, "noise", "18.0dBrnC0 -72.7dBm0p")]);
+        let black = |pixels: &[u8]| pixels[..16 * WIDTH].iter().filter(|&&p| p == BLACK).count();
+        assert!(black(&title) > 2 * black(&nothing), "{} {}", black(&title), black(&nothing));
+        assert_eq!(title[16 * WIDTH..], nothing[16 * WIDTH..]);
     }
 
     #[test]

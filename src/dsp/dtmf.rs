@@ -240,6 +240,28 @@ mod tests {
         }
     }
 
+    /// Sooner than spandsp, whose median is 30 ms, and of nothing that is too short to be a digit.
+    #[test]
+    fn a_digit_is_certain_within_32_ms_and_what_is_too_short_is_never_certain() {
+        let certain_at = |samples: &[i16]| {
+            let mut receiver = Receiver::new(Time::ZERO);
+            samples.chunks(8).position(|ms| {
+                receiver.feed(ms, &mut Vec::new());
+                receiver.sounding().is_some()
+            })
+        };
+        for digit in ALL.chars() {
+            for cut in 0..40 {
+                let whole = pair(digit, 0.01, -12.0, 0.0, 60);
+                let known = certain_at(&whole[cut..]).map(|ms| (8 * (ms + 1)) as f32 - (813 - cut) as f32);
+                assert!(known.is_some_and(|samples| samples <= 8.0 * 33.0), "{digit} {cut}: {known:?}");
+                let mut short = pair(digit, 0.0, -12.0, 0.0, 23);
+                short.extend([0; 400]);
+                assert_eq!(certain_at(&short[cut..]), None, "{digit} {cut}");
+            }
+        }
+    }
+
     #[test]
     fn twist_of_minus_8_to_plus_4_db_is_accepted_at_all_levels() {
         for digit in ALL.chars() {

@@ -69,7 +69,7 @@ const TWIST: std::ops::RangeInclusive<f32> = 0.298_538..=2.113_489;
 /// A digit is at least so long: between 25 ms, which Australia wants rejected, and 40, which all want accepted.
 const MIN_ON: Duration = Duration::from_micros(32_500);
 /// A digit that is so old in the middle of the last look, and fills that, is longer than any that must be rejected.
-const CERTAIN: Duration = Duration::from_micros(22_500);
+const CERTAIN: Duration = Duration::from_micros(22_000);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Hop {
@@ -165,7 +165,7 @@ impl Receiver {
     pub fn sounding(&self) -> Option<(Digit, Time)> {
         let held = self.held.as_ref().filter(|h| h.gone == 0)?;
         let lasted = self.time_of(0.0).since(held.since);
-        (lasted >= CERTAIN && self.share(&held.found, 0) >= 0.85).then_some((held.found.digit, held.since))
+        (lasted >= CERTAIN && self.share(&held.found, 0) >= 0.93).then_some((held.found.digit, held.since))
     }
 
     /// This much was not heard: whatever was on the line is forgotten.
