@@ -388,7 +388,7 @@ pub fn answers(report: &mut Report, speech: &[Recording], times: usize) {
             }
             let mut ear = Ear::new(country, Time::ZERO);
             let mut progress =
-                Progress::new(Time::ms(400), Duration::from_secs(60), manners.slowest_refusal, manners.ringback_gap);
+                Progress::new(Time::ms(400), Duration::from_secs(60), manners.slowest_refusal, manners.ringback_period);
             let mut out = Vec::new();
             let mut told = None;
             for (i, frame) in samples.chunks(160).enumerate() {

@@ -107,6 +107,8 @@ pub struct Manners {
     pub dial_method: crate::event::DialMethod,
     /// The longest silence in the country's ringback: no burst for longer means it has stopped.
     pub ringback_gap: Duration,
+    /// From the end of its burst to the end of the next one.
+    pub ringback_period: Duration,
     /// How long the slowest of its busy and reorder tones takes to be recognised: two periods and a margin.
     pub slowest_refusal: Duration,
     /// The longest silence in its ringing current.
@@ -166,6 +168,7 @@ impl Manners {
             recall_ring_watch: Duration::from_secs(6),
             dial_method: Default::default(),
             ringback_gap: gap(country.tone(ToneKind::Ringback)),
+            ringback_period: country.tone(ToneKind::Ringback).map_or(Duration::from_secs(6), period),
             slowest_refusal: slowest_refusal(country),
             ringing_gap: offs.max().copied().unwrap_or(Duration::from_secs(4)),
             caller_id_after_first_ring: country
@@ -176,9 +179,13 @@ impl Manners {
     }
 }
 
+/// From one burst, or group of bursts, to the next.
+fn period(tone: &ToneSpec) -> Duration {
+    tone.steps.iter().filter_map(|s| s.lasts).sum()
+}
+
 fn slowest_refusal(country: &Country) -> Duration {
     let refusals = [ToneKind::Busy, ToneKind::Congestion, ToneKind::NumberUnobtainable];
-    let period = |t: &ToneSpec| t.steps.iter().filter_map(|s| s.lasts).sum::<Duration>();
     let slowest = refusals.iter().flat_map(|kind| country.tones_of(*kind)).map(period).max().unwrap_or_default();
     // tone lists know reorder cadences of many seconds; nobody's answer may wait for those
     (slowest * 2 + Duration::from_millis(700)).clamp(Duration::from_millis(2500), Duration::from_millis(5000))

@@ -95,8 +95,8 @@ impl Originate {
                 self.fail(Ending::Glare);
             }
             (State::Dialling, Event::DialDone) => {
-                let Manners { slowest_refusal, ringback_gap, .. } = self.manners;
-                self.progress = Some(Progress::new(now, self.no_answer_after, slowest_refusal, ringback_gap));
+                let Manners { slowest_refusal, ringback_period, .. } = self.manners;
+                self.progress = Some(Progress::new(now, self.no_answer_after, slowest_refusal, ringback_period));
                 self.state = State::InProgress;
             }
             (State::InProgress, event) => {

@@ -53,12 +53,12 @@ struct Limits {
     nothing_heard_after: Duration,
     /// In which the slowest refusal would have been recognised.
     after_ringback: Duration,
-    /// In which the next burst of ringback would have been, counted from the end of the last one.
+    /// In which the next burst of ringback would have been known, counted from the end of the last one.
     next_burst: Duration,
 }
 
-/// The longest burst of ringback in use, and what it takes to know it for one.
-const BURST_RECOGNISED: Duration = Duration::from_millis(3000);
+/// What it takes to know a burst for one of ringback when it is over. Cadences may be a tenth off (E.180).
+const BURST_RECOGNISED: Duration = Duration::from_millis(300);
 
 /// The first burst of a reorder tone that cuts into ringback is no whole burst of anything (United Kingdom: 400 Hz).
 const OTHER_TONE_PERSISTS: Duration = Duration::from_millis(1500);
@@ -76,13 +76,13 @@ pub struct Progress {
 
 impl Progress {
     /// `slowest_refusal`: how long the slowest of the country's busy and reorder tones takes to be recognised;
-    /// `ringback_gap`: the longest silence in its ringback.
-    pub fn new(now: Time, no_answer_after: Duration, slowest_refusal: Duration, ringback_gap: Duration) -> Progress {
+    /// `ringback_period`: from the end of one of its bursts to the end of the next.
+    pub fn new(now: Time, no_answer_after: Duration, slowest_refusal: Duration, ringback_period: Duration) -> Progress {
         let limits = Limits {
             no_answer_after,
             nothing_heard_after: Duration::from_secs(20).max(no_answer_after.min(Duration::from_secs(30))),
             after_ringback: slowest_refusal,
-            next_burst: ringback_gap + BURST_RECOGNISED,
+            next_burst: ringback_period.mul_f32(1.1) + BURST_RECOGNISED,
         };
         let mut timers = Timers::new();
         timers.set(Timer::NothingHeard, now + limits.nothing_heard_after);
@@ -206,7 +206,7 @@ mod tests {
 
     fn run(events: &[(u64, Event)], until_ms: u64) -> Vec<Progressed> {
         let mut p =
-            Progress::new(Time::ZERO, Duration::from_secs(30), Duration::from_millis(2500), Duration::from_secs(4));
+            Progress::new(Time::ZERO, Duration::from_secs(30), Duration::from_millis(2500), Duration::from_secs(6));
         let mut out = Vec::new();
         let mut pending = events.iter().peekable();
         for ms in (0..until_ms).step_by(20) {

@@ -495,8 +495,8 @@ impl Transfer {
             }
             State::Listening(why) => self.listening(now, why, event),
             State::Dialling if *event == Event::DialDone => {
-                let Manners { slowest_refusal, ringback_gap, .. } = self.manners;
-                self.progress = Some(Progress::new(now, self.plan.no_answer_after, slowest_refusal, ringback_gap));
+                let Manners { slowest_refusal, ringback_period, .. } = self.manners;
+                self.progress = Some(Progress::new(now, self.plan.no_answer_after, slowest_refusal, ringback_period));
                 self.state = State::Consulting;
             }
             State::Consulting => {

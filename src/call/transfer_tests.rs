@@ -29,6 +29,7 @@ fn manners() -> Manners {
         recall_ring_watch: Duration::from_secs(6),
         dial_method: Default::default(),
         ringback_gap: Duration::from_secs(4),
+        ringback_period: Duration::from_secs(6),
         slowest_refusal: Duration::from_millis(2500),
         ringing_gap: Duration::from_secs(4),
         caller_id_after_first_ring: true,
