@@ -115,7 +115,12 @@ impl Talk {
                     self.timers.set(Timer::DisconnectSilent, now + SPEAKS_ON);
                 }
                 if self.plan.hang_up_when_played && !self.timers.is_armed(Timer::HangUp) {
-                    self.end(Ending::Completed);
+                    if self.suspicious.is_some() || self.timers.is_armed(Timer::DisconnectSilent) {
+                        // whether he heard it to its end, the tone tells that our sound has drowned
+                        self.timers.set(Timer::HangUp, now + 2 * TONE_PERSISTS);
+                    } else {
+                        self.end(Ending::Completed);
+                    }
                 }
             }
             Event::Heard(Heard::Tone { tone, .. }) if ends_a_call(tone.kind) => {

@@ -277,6 +277,8 @@ pub struct Transfer {
     doubtful: bool,
     /// What brought the second party about was the tone of a new call as much as a recall tone: nobody may be on hold.
     may_hold_nobody: bool,
+    /// What came after the flash for the consultation.
+    recall_tone: Option<Tone>,
     /// From the flash until the recall tone was known, the last time.
     recall_tone_took: Duration,
     /// We lifted the receiver in the moment in which it rang: for a recall, or for a call of somebody else.
@@ -301,6 +303,16 @@ pub struct Transfer {
     quiet_since: Option<Time>,
     /// The first word after that silence is the proof that he is there.
     waits_for_a_voice: bool,
+    /// A voice was heard before any ringback.
+    may_be_announced_to_us: bool,
+    /// Beeps of a waiting call where the tone of a failed call may go on.
+    beeped: bool,
+    /// Another telephone on the pair is lifted, as far as the line has told: any voice may be its.
+    others: bool,
+    /// The exchange rang us back after we had left.
+    rung_back: bool,
+    /// A dial tone came where this exchange has another recall tone: a flash of ours was a hang-up, and this is a new call.
+    new_call: bool,
     /// Another caller waits on this line until then, as far as was heard: a flash would take his call.
     somebody_waits: Time,
     /// Since when a flash has been put off for him.
@@ -322,7 +334,7 @@ const RECEIVER_READY: Duration = Duration::from_millis(200);
 /// The exchange expects a recall code within about two seconds, and many give no tone before it.
 const CODE_DELAY: Duration = Duration::from_millis(1500);
 /// By then who hung up as soon as he had answered is silent to the ear, which ends speech after a second without a voice.
-const CONFIRM: Duration = Duration::from_millis(2500);
+const CONFIRM: Duration = Duration::from_millis(4500);
 /// No tone for this long on the way back: slower than the slowest cadence of busy and reorder (Sweden: 1 s).
 const NO_TONE: Duration = Duration::from_millis(2500);
 const BACK_ATTEMPTS: u32 = 4;
@@ -363,6 +375,7 @@ impl Transfer {
             checked: None,
             doubtful: false,
             may_hold_nobody: false,
+            recall_tone: None,
             recall_tone_took: Duration::ZERO,
             lifted_into_it: false,
             loop_held: None,
@@ -375,6 +388,11 @@ impl Transfer {
             disconnected: false,
             quiet_since: None,
             waits_for_a_voice: false,
+            may_be_announced_to_us: false,
+            beeped: false,
+            others: false,
+            rung_back: false,
+            new_call: false,
             somebody_waits: now,
             put_off: None,
             caller: None,
@@ -461,6 +479,8 @@ impl Transfer {
     pub fn handle(&mut self, now: Time, event: &Event) {
         match event {
             _ if self.state == State::Over => return,
+            Event::OtherTelephoneLifted { .. } => self.others = true,
+            Event::OtherTelephoneHungUp => self.others = false,
             Event::Heard(Heard::Alert { .. }) => self.somebody_waits = now + WAITING_TONE_REPEATS,
             Event::Heard(Heard::Tone { tone, .. }) if tone.kind == ToneKind::CallWaiting => {
                 self.somebody_waits = now + WAITING_TONE_REPEATS;
@@ -486,6 +506,7 @@ impl Transfer {
         match self.state {
             State::Flashing(why) if *event == Event::FlashDone => self.flashed(now, why),
             State::Flashing(_) if matches!(event, Event::LoopHeld { .. }) => {
+                self.others = true;
                 self.loop_held = Some(line::describe(event));
             }
             State::Settling(Why::Consult) | State::Flashing(Why::Consult)

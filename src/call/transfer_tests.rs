@@ -72,7 +72,10 @@ fn run_plan(plan: TransferPlan, manners: Manners, mut exchange: Exchange) -> Run
     for ms in (0..300_000).step_by(10) {
         let now = Time::ms(ms);
         while let Some(i) = coming.iter().position(|(at, _)| *at <= ms) {
-            let (_, event) = coming.remove(i);
+            let (_, mut event) = coming.remove(i);
+            if let Event::Heard(Heard::Tone { since, .. }) = &mut event {
+                *since = Time::ms(ms.saturating_sub(300));
+            }
             machine.handle(now, &event);
         }
         machine.handle_timeout(now);
@@ -529,9 +532,9 @@ fn back_steps(run: &Run) -> Vec<&str> {
 
 #[test]
 fn who_falls_silent_after_answering_is_waited_for_until_a_tone_would_have_told_that_he_hung_up() {
-    // flash done at 1.7 s, dialled at 3.2 s; he answers at 11.2 s, and his last word is 0.8 s later
+    // flash done at 1.7 s, dialled at 3.2 s; he answers at 11.2 s, and his last word is 3.3 s later
     let says_a_word = |then: (u64, Event)| {
-        let answer = [(2_500, tone(ToneKind::Ringback)), (8_000, speech()), (9_800, silent_from(12_000)), then];
+        let answer = [(2_500, tone(ToneKind::Ringback)), (8_000, speech()), (12_300, silent_from(14_500)), then];
         Exchange {
             flash: [recall(), caller_speaks()].into(),
             dial: [answer.into()].into(),
@@ -539,12 +542,12 @@ fn who_falls_silent_after_answering_is_waited_for_until_a_tone_would_have_told_t
             ..Default::default()
         }
     };
-    let gone = run(&["5550201"], true, manners(), says_a_word((10_900, tone(ToneKind::Busy))));
+    let gone = run(&["5550201"], true, manners(), says_a_word((13_000, tone(ToneKind::Busy))));
     assert_eq!(gone.result, Transferred::CallerBack { evidence: Evidence::Speech });
     assert!(!gone.actions.contains(&Action::OnHook), "{:#?}", gone.steps);
 
     let left_at = |run: &Run| run.steps.iter().find(|s| s.step == "hang-up").map(|s| s.at);
-    let speaks_on = run(&["5550201"], true, manners(), says_a_word((10_900, speech())));
+    let speaks_on = run(&["5550201"], true, manners(), says_a_word((13_000, speech())));
     let is_silent = run(&["5550201"], true, manners(), says_a_word((60_000, speech())));
     assert!(matches!(speaks_on.result, Transferred::Completed { .. }), "{:#?}", speaks_on.steps);
     assert!(matches!(is_silent.result, Transferred::Completed { .. }), "{:#?}", is_silent.steps);
@@ -718,9 +721,9 @@ fn a_call_of_somebody_else_in_the_seconds_after_leaving_is_no_recall() {
         machine.handle(Time::ms(4_400), &Event::DialDone);
         machine.handle(Time::ms(7_000), &tone(ToneKind::Ringback));
         machine.handle(Time::ms(12_000), &speech());
-        machine.handle_timeout(Time::ms(15_000));
+        machine.handle_timeout(Time::ms(17_000));
         while machine.poll_output().is_some() {}
-        machine.handle(Time::ms(17_000), &Event::Ringing { burst: 1 });
+        machine.handle(Time::ms(18_000), &Event::Ringing { burst: 1 });
         machine
     };
     let mut machine = left();
@@ -732,7 +735,7 @@ fn a_call_of_somebody_else_in_the_seconds_after_leaving_is_no_recall() {
     for again in [id("5551234"), Event::Ringing { burst: 2 }] {
         let mut machine = left();
         machine.handle(Time::ms(20_000), &again);
-        machine.handle_timeout(Time::ms(21_600));
+        machine.handle_timeout(Time::ms(22_600));
         let said: Vec<_> = std::iter::from_fn(|| machine.poll_output()).collect();
         assert!(said.contains(&Output::Do(Action::OffHook)), "{said:?}");
     }
@@ -763,6 +766,8 @@ fn a_voice_before_any_ringback_is_listened_to_until_an_announcement_would_have_c
     assert!(!announced.actions.contains(&Action::OnHook), "nobody is left with an announcement");
     let answered = said(&[]);
     assert!(matches!(answered.result, Transferred::Completed { .. }), "{:#?}", answered.steps);
+    let silent = said(&[(6_000, silent_from(8_000))]);
+    assert!(!silent.actions.contains(&Action::OnHook), "an announcement without tones is over: {:#?}", silent.steps);
 }
 
 #[test]
@@ -870,6 +875,61 @@ fn three_are_joined_by_a_code_when_a_voice_says_so_and_a_register_that_waits_for
     };
     let joined = join(vec![(1_500, speech())]);
     assert_eq!(joined.result, Transferred::Joined { target: Some(0), evidence: Evidence::Speech });
+    let says_nothing = join(vec![]);
+    assert_eq!(
+        says_nothing.result,
+        Transferred::CallerBack { evidence: Evidence::Speech },
+        "{:#?}",
+        says_nothing.steps
+    );
+    let flash = [recall(), vec![], recall()].into();
+    let dial = [answers(), vec![(1_500, speech())], caller_speaks()].into();
+    let unseen = run(&["5550100"], true, stays.clone(), Exchange { flash, dial, ..Default::default() });
+    assert_eq!(unseen.result, Transferred::CallerBack { evidence: Evidence::Speech }, "{:#?}", unseen.steps);
     let waits = join(vec![(8_000, tone(ToneKind::Congestion))]);
     assert_eq!(waits.result, Transferred::CallerBack { evidence: Evidence::Speech }, "{:#?}", waits.steps);
+}
+
+#[test]
+fn who_rings_after_we_left_and_is_gone_when_we_lift_proves_nothing() {
+    let exchange = Exchange {
+        flash: [recall()].into(),
+        dial: [answers()].into(),
+        on_hook: [vec![(3_000, Event::Ringing { burst: 1 })]].into(),
+        off_hook: [vec![(1_500, tone(ToneKind::Busy))]].into(),
+        ..Default::default()
+    };
+    let run = run(&["5550100"], true, manners(), exchange);
+    assert_eq!(run.result, Transferred::Unproven { target: 0 });
+    assert_eq!((flash_count(&run), run.actions.last()), (1, Some(&Action::OnHook)), "{:#?}", run.steps);
+}
+
+#[test]
+fn a_loose_contact_while_a_target_is_listened_to_is_not_his_hang_up() {
+    let answer =
+        vec![(2_500, tone(ToneKind::Ringback)), (8_000, speech()), (9_000, disconnect(120)), (11_000, speech())];
+    let exchange = Exchange {
+        flash: [recall()].into(),
+        dial: [answer].into(),
+        off_hook: [dial_tone()].into(),
+        ..Default::default()
+    };
+    let run = run(&["5550100"], true, manners(), exchange);
+    assert!(matches!(run.result, Transferred::Completed { .. }), "{:#?}", run.steps);
+}
+
+#[test]
+fn a_reorder_that_comes_when_the_exchange_has_waited_for_digits_is_no_release() {
+    let (at_once, late) = (800, 2_600);
+    for (after, proven) in [(at_once, true), (late, false)] {
+        let refused = move || vec![(after, tone(ToneKind::Congestion))];
+        let exchange = Exchange {
+            flash: [recall(), recall(), vec![], vec![]].into(),
+            dial: [answers(), refused(), refused(), refused()].into(),
+            off_hook: [dial_tone()].into(),
+            ..Default::default()
+        };
+        let run = run(&["5550100"], true, etsi(), exchange);
+        assert_eq!(matches!(run.result, Transferred::Completed { .. }), proven, "{after}: {:#?}", run.steps);
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::driver::sim::scenario::{BUILT_IN, KEYS, Key, SELECTOR_ONLY, Scenario};
 use crate::error::Exit;
+use clap::builder::Resettable::Reset;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
@@ -140,8 +141,8 @@ fn uses(example: &str, command: &str) -> bool {
 fn page(command: &clap::Command, examples: &[(&str, &str)]) -> String {
     let mut text = Vec::new();
     // the page has a section of its own for what stands below the help
-    let man =
-        Man::new(command.clone().after_help("")).date(DATE).source(format!("tipring {}", env!("CARGO_PKG_VERSION")));
+    let command = command.clone().after_help(Reset).after_long_help(Reset);
+    let man = Man::new(command.clone()).date(DATE).source(format!("tipring {}", env!("CARGO_PKG_VERSION")));
     // writing to memory does not fail
     let _ = man.render(&mut text);
     let mut more = Roff::new();

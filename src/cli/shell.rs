@@ -138,7 +138,7 @@ pub fn dry_ask(global: &Global, named: &Named, ask: &Ask) -> Result<Exit, Error>
                 steps.push(format!("flash, wait {wait} for recall tone, dial {}, wait for an answer", t.number));
             }
             let join = manners.join.as_deref().unwrap_or("R");
-            steps.push(format!("{join}, and hear that no tone says otherwise"));
+            steps.push(format!("{join}, and hear who speaks"));
         }
         Ask::Transfer { targets, warm, second_line, brief, voicemail, .. } => {
             let second = super::open::second_line(&global.load_config()?, named, second_line.as_deref())?;

@@ -4,7 +4,7 @@ use super::super::{ANNOUNCED_AGAIN, Evidence, Step};
 use super::flash::NO_PROGRESS_TONE_HZ;
 use super::{BACK_ATTEMPTS, Goal, NO_TONE, RECEIVER_READY, State, Timer, Transfer, Transferred, Why};
 use crate::clock::Time;
-use crate::event::{Event, Heard, Tone, ToneKind};
+use crate::event::{Action, Event, Heard, Tone, ToneKind};
 use std::time::Duration;
 
 /// Somebody who was left alone on hold says something within this time, or never.
@@ -79,6 +79,13 @@ impl Transfer {
 
     pub(super) fn proving(&mut self, now: Time, event: &Event) {
         match event {
+            Event::Heard(Heard::Tone { .. }) | Event::ForwardDisconnect { .. } if self.rung_back => {
+                // whoever rang is gone: a caller whom the exchange sent back, or somebody else
+                let target = self.target;
+                self.out.tell(Step::new(now, "back").heard("nobody speaks").result("unproven"));
+                self.out.act(Action::OnHook);
+                self.end(Transferred::Unproven { target });
+            }
             // so soon after a flash it may be the exchange that speaks
             Event::Heard(Heard::Speech { .. }) if self.silent_hold && now.since(self.flashed_at) < ANNOUNCED => {}
             // an announcement goes on when the flash was not taken: then its tones come again
@@ -102,7 +109,7 @@ impl Transfer {
                 self.caller_back(now, Evidence::OtherTone);
             }
             Event::Heard(Heard::OtherTone { .. }) => self.strange_tone = true,
-            Event::Heard(Heard::Tone { tone, .. }) if tone.is(ToneKind::CallWaiting) => {}
+            Event::Heard(Heard::Tone { tone, .. }) if tone.is(ToneKind::CallWaiting) => self.beeped = true,
             Event::Heard(Heard::Tone { tone, .. })
                 if tone.kind.is_dial_tone() && !self.tone_before_code && self.code(Why::Back).is_some() =>
             {
@@ -117,13 +124,13 @@ impl Transfer {
                 self.in_doubt = false;
                 self.leave(now, &tone.to_string());
             }
-            Event::Heard(Heard::Tone { tone, .. }) => {
+            Event::Heard(Heard::Tone { tone, since }) => {
                 self.second_party = false;
                 self.nobody_held &= !tone.kind.is_dial_tone();
                 if self.unseen_so_far {
-                    self.nobody_held |= self.says_that_nobody_is_held(now, *tone);
+                    self.nobody_held |= self.says_that_nobody_is_held(*since, *tone);
                     // a release is said at once; this is what an unfinished number brings, in a call of its own
-                    self.doubtful |= self.in_doubt && !self.is_said_at_once(now);
+                    self.doubtful |= self.in_doubt && !self.is_said_at_once(*since);
                 }
                 self.unseen_so_far &= self.last_heard == Some(tone.kind) && !self.tone_before_code;
                 self.back_attempts += 1;
@@ -134,6 +141,8 @@ impl Transfer {
                     _ if self.checking.is_some() => ASKED_BACK_ATTEMPTS,
                     // the loop was open, and now a tone: twice is no accident
                     _ if self.disconnected && !self.silent_hold && !self.in_doubt => RELEASED_ATTEMPTS,
+                    // the call that failed goes on, and so does the hold
+                    _ if self.unseen_so_far => 2 * BACK_ATTEMPTS,
                     _ => BACK_ATTEMPTS,
                 };
                 if self.back_attempts < attempts {
@@ -169,17 +178,18 @@ impl Transfer {
         self.released_in_vain || (self.second_party && self.code(Why::Back).is_some() && !self.tone_before_code)
     }
 
-    /// After the code, and not when the exchange has waited for more digits in vain.
-    fn is_said_at_once(&self, now: Time) -> bool {
-        now.since(self.code_sent_at) < self.manners.slowest_refusal + Duration::from_millis(1500)
+    /// After the code, and not when the exchange has waited for digits in vain: those times are two seconds and more.
+    pub(super) fn is_said_at_once(&self, since: Time) -> bool {
+        let code = self.code_sent_at;
+        code <= since + Duration::from_millis(100) && since < code + Duration::from_millis(1500)
     }
 
     /// The way back was taken and led to the tone that who is left alone hears: the caller has hung up. A new call's dial
     /// tone, the tone of the call that failed, or one that an unfinished number brings, say no such thing.
-    fn says_that_nobody_is_held(&self, now: Time, tone: Tone) -> bool {
+    fn says_that_nobody_is_held(&self, since: Time, tone: Tone) -> bool {
         is_heard_by_who_is_left_alone(tone.kind)
             && match self.code(Why::Back) {
-                Some(_) => self.tone_before_code && self.is_said_at_once(now),
+                Some(_) => self.tone_before_code && !self.new_call && self.is_said_at_once(since),
                 None => self.last_heard.is_none_or(|left| !tone.is(left)),
             }
     }
@@ -220,11 +230,12 @@ impl Transfer {
         self.last_heard = None;
         self.in_doubt = false;
         self.caller_here = true;
-        let whose = self.may_be_the_second_party() || self.lifted_into_it;
+        let whose = self.may_be_the_second_party() || self.lifted_into_it || self.others;
         let result = if whose { "whose voice it is, nothing tells" } else { "caller is back" };
         self.out.tell(Step::new(now, "back").heard(evidence.name()).result(result));
         if self.silent_hold {
-            return self.end(Transferred::FlashUnanswered);
+            let others = self.others && self.flash_went_out;
+            return self.end(if others { Transferred::CallerUnproven } else { Transferred::FlashUnanswered });
         }
         // who went when the loop was open would have left a tone sooner or later; who is silent may not be there
         let loop_was_open = std::mem::take(&mut self.disconnected);
@@ -235,8 +246,10 @@ impl Transfer {
             self.doubtful = silent_register;
             return self.settle(now, Why::Consult);
         }
+        // the tone of the failed call may go on, out of tune and out of time
+        let beeps = self.beeped && evidence == Evidence::NoTone;
         // a register that has taken our digit is as silent as a caller who holds his breath
-        self.unproven = silent_register || whose;
+        self.unproven = silent_register || whose || beeps;
         // who may still be with the second party is not put on hold for a third
         if self.aborted || whose || (self.plan.goal == Goal::Hold && self.unproven) {
             return self.nobody_took_it(evidence);

@@ -1,7 +1,7 @@
 //! The second call: what becomes of the digits, and what follows from it.
 
 use super::super::progress::{Progress, Progressed};
-use super::super::{ANNOUNCED_AGAIN, Completion, Ending, Evidence, Manners, Step, Target, shown};
+use super::super::{ANNOUNCED_AGAIN, Completion, Ending, Evidence, Manners, SURE_DISCONNECT, Step, Target, shown};
 use super::{CONFIRM, Goal, State, Timer, Transfer, Why};
 use crate::clock::Time;
 use crate::event::{Action, Event, Heard, ToneKind};
@@ -63,6 +63,7 @@ impl Transfer {
                     self.state = State::Confirming;
                     self.timers.stop_all();
                     let may_be_announced = answer.how == Evidence::Speech && !rang;
+                    self.may_be_announced_to_us = may_be_announced;
                     if may_be_announced {
                         let step = Step::new(now, "consult").heard("no ringback");
                         self.out.tell(step.result("listening for an announcement's tones"));
@@ -85,6 +86,11 @@ impl Transfer {
     pub(super) fn confirming(&mut self, now: Time, event: &Event) {
         let gone = match event {
             Event::Heard(Heard::Tone { tone, .. }) => Some((tone.to_string(), tone.kind)),
+            // a contact, or the shortest of hang-ups: a voice or a tone tells
+            Event::ForwardDisconnect { open } if *open < SURE_DISCONNECT => {
+                self.quiet_since = Some(self.quiet_since.unwrap_or(now));
+                None
+            }
             // after it the exchange says to us what it says to every receiver that nobody has put down
             Event::ForwardDisconnect { .. } => Some(("forward disconnect".into(), ToneKind::Congestion)),
             Event::Heard(Heard::SpeechEnded { at } | Heard::OtherToneEnded { at, .. }) => {
@@ -120,6 +126,13 @@ impl Transfer {
     /// The target answered, and had time enough to hang up again. Somebody who is silent may just have done so: then a
     /// tone follows, or the exchange opens the loop.
     pub(super) fn still_there(&mut self, now: Time) {
+        if self.may_be_announced_to_us && self.quiet_since.is_some() {
+            // who answers asks again when nobody says a word to him; an announcement is over
+            let target = shown(&self.plan.targets[self.target]);
+            let step = Step::new(now, "consult").target(target).heard("no ringback, a voice, silence");
+            self.out.tell(step.result("may be an announcement"));
+            return self.not_reached(now);
+        }
         let told_by = self.manners.slowest_refusal.max(LOOP_OPENED);
         match self.quiet_since.map(|at| at + told_by) {
             Some(until) if until > now => {

@@ -20,6 +20,8 @@ impl Transfer {
             return;
         }
         self.speech = false;
+        self.beeped = false;
+        self.rung_back = false;
         self.strange_tone = false;
         self.caller_here = false;
         self.tone_before_code = false;
@@ -103,6 +105,7 @@ impl Transfer {
         if why != Why::Consult && tone.kind.is_dial_tone() && !self.tone_before_code {
             // the register is ready: no need to wait for the time at which others are
             self.tone_before_code = true;
+            self.new_call = tone.is(ToneKind::Dial) && !self.recall_tone.is_some_and(|t| t.is(ToneKind::Dial));
             self.timers.set(Timer::SendDigits, now + RECEIVER_READY);
             return;
         }
@@ -117,6 +120,8 @@ impl Transfer {
             let too_short = if self.width_taken.is_none() { self.too_short() } else { None };
             self.width_taken = Some(self.width_taken.unwrap_or(self.width));
             self.recall_tone_took = now.since(self.flashed_at);
+            self.recall_tone = Some(*tone);
+            self.new_call = false;
             self.may_hold_nobody = tone.is(ToneKind::Dial) && !self.manners.flash_is_known;
             self.unanswered = 0;
             self.timers.stop_all();

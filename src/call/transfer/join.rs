@@ -54,6 +54,10 @@ impl Transfer {
             }
             _ => return,
         };
+        self.not_joined(now, heard, let_go);
+    }
+
+    fn not_joined(&mut self, now: Time, heard: String, let_go: bool) {
         self.timers.stop_all();
         self.out.tell(self.join_step(now).heard(heard.clone()).result("not joined"));
         if self.plan.goal == Goal::Hold {
@@ -67,6 +71,12 @@ impl Transfer {
     }
 
     pub(super) fn join_heard(&mut self, now: Time) {
+        if self.code(Why::Join).is_some() && !(self.speech && self.tone_before_code) {
+            // no recall tone, and a voice: of the second party, by an exchange that has not seen the flash. No voice: of nobody,
+            // or a register that waits for more digits
+            let heard = if self.speech { "no recall tone, speech" } else { "nobody speaks" };
+            return self.not_joined(now, heard.into(), false);
+        }
         let evidence = if self.speech { Evidence::Speech } else { Evidence::NoTone };
         self.out.tell(self.join_step(now).heard(evidence.name()).result("joined"));
         self.state = State::Joined;

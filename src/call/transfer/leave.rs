@@ -32,6 +32,7 @@ impl Transfer {
             }
             Why::Join => self.listen_for_joining(now),
             _ => {
+                self.code_sent_at = now;
                 self.state = State::CompletionHeard;
                 self.timers.set(Timer::Confirmed, now + Duration::from_secs(3));
             }
@@ -56,7 +57,10 @@ impl Transfer {
                 self.timers.stop_all();
                 self.timers.set(Timer::SendDigits, now + RECEIVER_READY);
             }
-            Event::Heard(Heard::Tone { tone, .. }) => self.completion_in_doubt(now, &tone.to_string()),
+            Event::Heard(Heard::Tone { tone, since }) => {
+                self.doubtful |= !self.is_said_at_once(*since);
+                self.completion_in_doubt(now, &tone.to_string());
+            }
             _ => {}
         }
     }
@@ -75,7 +79,7 @@ impl Transfer {
     /// The flash before the code brought no tone, and the one before the consultation may have been taken for a hang-up: then
     /// what sounds like our release is what everybody hears who is left alone.
     pub(super) fn code_may_be_for_nobody(&self) -> bool {
-        self.may_hold_nobody && !self.tone_before_code
+        self.new_call || (self.may_hold_nobody && !self.tone_before_code)
     }
 
     pub(super) fn leave(&mut self, now: Time, heard: &str) {
@@ -165,6 +169,7 @@ impl Transfer {
 
     pub(super) fn recalled(&mut self, now: Time) {
         self.out.tell(Step::new(now, "watch").heard("recall ringing").result("recalled"));
+        self.rung_back = true;
         self.timers.stop_all();
         self.state = State::AnsweringRecall;
         self.out.act(Action::OffHook);
