@@ -3,7 +3,7 @@
 use super::{BIT_RATE, Data, Standard};
 use crate::clock::SAMPLE_RATE_HZ;
 use crate::dsp::filter::{Biquad, Cascade, Memory};
-use crate::dsp::wide::{Wide, plus, wide};
+use crate::dsp::wide::{Wide, across, plus, wide};
 use std::f64::consts::TAU;
 use std::sync::LazyLock;
 
@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 /// that a twist of 10 dB moves the edges little. A byte is read when all of it is there, at the alignment that makes its bits surest.
 ///
 /// The arithmetic is done on 40 samples at a time, in arrays that a compiler turns into vectors; what follows the bits goes
-/// on in steps of eight samples, and a line on which nobody sends costs its high-pass only.
+/// on in steps of eight samples, or at once where no marks are long enough, and a quiet line costs its high-pass only.
 #[derive(Clone, Debug)]
 pub struct Demodulator {
     /// Samples that wait for a whole block.
@@ -34,12 +34,13 @@ pub struct Demodulator {
     power: f32,
     /// Peaks, slowly forgotten.
     loudness: f32,
-    /// Of the last eight soft bits, which were marks, with a carrier.
-    before: u8,
+    /// Whether the last sample was a mark: 0 or 1.
+    before: u64,
+    /// Where mark and space changed in the last samples; the latest is the highest bit.
+    edges_before: u64,
     turn: (f32, f32),
     mark_run: u32,
     alternations: u32,
-    last_edge: u64,
     seized: bool,
     /// Samples without carrier, in a row.
     faint: u32,
@@ -58,10 +59,26 @@ enum Reading {
     Between { since: f64 },
 }
 
+/// Eight samples: which of a block, and what is known of them. In the bits, the first sample is the lowest.
+struct Step {
+    step: usize,
+    newest: f64,
+    /// Samples without carrier, in a row.
+    faint: u32,
+    /// Marks, with a carrier.
+    carried: u8,
+    /// Spaces, after a mark.
+    falls: u8,
+}
+
 /// Samples that are worked on at a time: 5 ms. The tables repeat after four.
 const BLOCK: usize = 40;
 /// Samples of a step.
 const STEP: usize = 8;
+/// Steps of a block.
+const STEPS: usize = BLOCK / STEP;
+/// A bit for each sample of a block.
+const ALL: u64 = (1 << BLOCK) - 1;
 /// Samples of a bit.
 const BIT: f64 = SAMPLE_RATE_HZ as f64 / BIT_RATE as f64;
 /// Samples that a sum over a bit reaches back.
@@ -118,10 +135,10 @@ impl Demodulator {
             power: 0.0,
             loudness: 0.0,
             before: 0,
+            edges_before: 0,
             turn: (0.0, 0.0),
             mark_run: 0,
             alternations: 0,
-            last_edge: 0,
             seized: false,
             faint: 0,
             reading: Reading::Nothing,
@@ -178,14 +195,39 @@ impl Demodulator {
         }
         let powers = self.correlate::<FUSED>(&x);
         let both = self.soft_bits(&powers);
-        let least = most(FAINT * most(self.levels[0], self.levels[1]), LEAST);
-        for (step, both) in both.as_chunks::<STEP>().0.iter().enumerate() {
-            let mean = ((both[0] + both[4]) + (both[1] + both[5])) + ((both[2] + both[6]) + (both[3] + both[7]));
-            self.power += POWER_SHARE * (mean / STEP as f32 - self.power);
-            self.faint = if self.power < least { self.faint + STEP as u32 } else { 0 };
-            self.track(step, above(both, LEAST), tell);
+        let faint = self.watch_power(&both);
+        let marks = self.soft.last_chunk().map_or(0, |soft| above(soft, 0.0));
+        // where the sample before was a mark
+        let after_mark = (marks << 1 | self.before) & ALL;
+        self.before = marks >> (BLOCK - 1);
+        self.watch_edges(marks ^ after_mark, &faint);
+        let carried = marks & above(&both, LEAST);
+        if self.reading != Reading::Nothing || !self.stays_without_marks(carried) {
+            // the newest sample of a step
+            let mut newest = self.first() + (KEPT + STEP - 1) as f64;
+            for (step, faint) in faint.into_iter().enumerate() {
+                let of = |bits: u64| (bits >> (step * STEP)) as u8;
+                self.track::<FUSED>(
+                    Step { step, newest, faint, carried: of(carried), falls: of(after_mark & !marks) },
+                    tell,
+                );
+                newest += STEP as f64;
+            }
         }
         self.count += BLOCK as u64;
+    }
+
+    /// For how many samples there has been no carrier, at the end of each step.
+    #[inline(always)]
+    fn watch_power(&mut self, both: &[f32; BLOCK]) -> [u32; STEPS] {
+        let least = most(FAINT * most(self.levels[0], self.levels[1]), LEAST);
+        let mut faint = [0; STEPS];
+        for (both, now) in both.as_chunks::<STEP>().0.iter().zip(&mut faint) {
+            self.power += POWER_SHARE * (across(*both) / STEP as f32 - self.power);
+            self.faint = if self.power < least { self.faint + STEP as u32 } else { 0 };
+            *now = self.faint;
+        }
+        faint
     }
 
     /// A block of a line on which nobody sends.
@@ -195,7 +237,7 @@ impl Demodulator {
             self.marks = [[0.0; TURN + BLOCK]; 2];
             self.soft = [0.0; KEPT + BLOCK];
             (self.mark_run, self.alternations, self.seized) = (0, 0, false);
-            self.before = 0;
+            (self.before, self.edges_before) = (0, 0);
         }
         self.count += BLOCK as u64;
     }
@@ -213,12 +255,12 @@ impl Demodulator {
         }
         let mut powers = [[0f32; BLOCK]; 2];
         for at in (0..BLOCK).step_by(STEP) {
+            let Some(x) = self.past[at..].first_chunk::<{ BEFORE + STEP }>() else { break };
             let mut sums = [[0f32; STEP]; 4];
             for k in 0..=BEFORE {
-                let x = &self.past[at + k..at + k + STEP];
                 for (sum, weights) in sums.iter_mut().zip(weights) {
                     for n in 0..STEP {
-                        sum[n] = plus::<FUSED>(sum[n], x[n], weights[k]);
+                        sum[n] = plus::<FUSED>(sum[n], x[k + n], weights[k]);
                     }
                 }
             }
@@ -253,54 +295,42 @@ impl Demodulator {
         both
     }
 
-    /// Which samples of a step are marks: the first is the lowest bit.
-    #[inline(always)]
-    fn marks_of(&self, step: usize) -> u8 {
-        self.soft[KEPT + step * STEP..].first_chunk().map_or(0, |soft| above(soft, 0.0))
-    }
-
     /// The first sample of what is kept.
     fn first(&self) -> f64 {
         self.count as f64 - KEPT as f64
     }
 
     #[inline(always)]
-    fn track(&mut self, step: usize, carrier: u8, tell: &mut impl FnMut(&mut Self, Data)) {
-        let marks = self.marks_of(step);
-        // where the sample before was a mark
-        let after_mark = marks << 1 | self.before >> 7;
-        self.before = marks;
+    fn track<const FUSED: bool>(&mut self, step: Step, tell: &mut impl FnMut(&mut Self, Data)) {
+        let Step { newest, faint, falls, .. } = step;
         if matches!(self.reading, Reading::Nothing | Reading::Marks) {
-            self.watch_seizure(step, marks ^ after_mark);
-            self.watch_marks(step, marks & carrier);
+            self.watch_marks(step.step, step.carried);
         }
         if self.count < KEPT as u64 {
             return;
         }
-        let newest = self.first() + (KEPT + step * STEP + STEP - 1) as f64;
-        let falls = after_mark & !marks;
         match self.reading {
             Reading::Nothing if self.mark_run >= MARKS => self.reading = Reading::Marks,
             Reading::Nothing => {}
             Reading::Marks => {
                 if falls != 0 {
-                    self.reading = Reading::Byte { edge: self.edge(step, falls) };
+                    self.reading = Reading::Byte { edge: self.edge(step.step, falls) };
                     // the middle between the two marks turns by an eighth in so many samples
                     let standard = if self.turn.1 < self.turn.0 { Standard::Bell202 } else { Standard::V23 };
                     let seized = std::mem::take(&mut self.seized);
                     self.turn = (0.0, 0.0);
                     tell(self, Data::Begins { standard, seized });
-                } else if self.faint > GONE || self.mark_run > LONGEST_MARKS {
+                } else if faint > GONE || self.mark_run > LONGEST_MARKS {
                     self.leave();
                 }
             }
-            Reading::Byte { edge } if newest >= edge + 10.0 * BIT + 2.0 => self.read_byte(edge, newest, tell),
-            Reading::Byte { .. } if self.faint > GONE => self.end(tell),
+            Reading::Byte { edge } if newest >= edge + 10.0 * BIT + 2.0 => self.read_byte::<FUSED>(edge, newest, tell),
+            Reading::Byte { .. } if faint > GONE => self.end(tell),
             Reading::Byte { .. } => {}
             Reading::Between { since } => {
                 if falls != 0 {
-                    self.reading = Reading::Byte { edge: self.edge(step, falls) };
-                } else if self.faint > GONE || newest > since + LONGEST_IDLE {
+                    self.reading = Reading::Byte { edge: self.edge(step.step, falls) };
+                } else if faint > GONE || newest > since + LONGEST_IDLE {
                     self.end(tell);
                 }
             }
@@ -335,16 +365,56 @@ impl Demodulator {
         }
     }
 
-    /// Edges that are a bit apart.
+    /// Without a message: no marks that are long enough for one are in these samples, nor have begun in them so long ago that
+    /// their phase is looked at. What [`Self::watch_marks`] would make of all steps is then plain.
     #[inline(always)]
-    fn watch_seizure(&mut self, step: usize, edges: u8) {
-        let mut edges = edges;
+    fn stays_without_marks(&mut self, marks: u64) -> bool {
+        let (first, last) = (marks.trailing_ones(), (marks | !ALL).leading_ones() - ALL.leading_zeros());
+        if first == BLOCK as u32 || self.mark_run + first >= MARKS || last as usize > TURN + STEP {
+            return false;
+        }
+        self.mark_run = last;
+        self.turn = (0.0, 0.0);
+        true
+    }
+
+    /// Edges that are a bit apart, all at once.
+    #[inline(always)]
+    fn watch_edges(&mut self, edges: u64, faint: &[u32; STEPS]) {
+        if !matches!(self.reading, Reading::Nothing | Reading::Marks) {
+            (self.edges_before, self.alternations) = (0, 0);
+            return;
+        }
+        let (apart, others) = self.alternating(edges);
+        if self.alternations + apart.count_ones() >= SEIZURE {
+            self.watch_seizure(apart, others, faint);
+        } else if others == 0 {
+            self.alternations += apart.count_ones();
+        } else {
+            self.alternations = (apart & !(u64::MAX >> others.leading_zeros())).count_ones();
+        }
+    }
+
+    /// Which edges of a block come a bit after the one before them, and which come sooner or later.
+    #[inline(always)]
+    fn alternating(&mut self, edges: u64) -> (u64, u64) {
+        let before = self.edges_before;
+        // a bit where an edge was so many samples ago
+        let ago = |n: u32| edges << n | before >> (u64::BITS - n);
+        let near = ago(1) | ago(2) | ago(3);
+        let apart = ago(4) | ago(5) | ago(6) | ago(7) | ago(8) | ago(9);
+        self.edges_before = edges << (u64::BITS - BLOCK as u32);
+        let apart = edges & apart & !near;
+        (apart, edges & !apart)
+    }
+
+    /// The same, edge by edge: so many alternate that it may be a seizure.
+    fn watch_seizure(&mut self, apart: u64, others: u64, faint: &[u32; STEPS]) {
+        let mut edges = apart | others;
         while edges != 0 {
-            let at = self.count + (step * STEP) as u64 + u64::from(edges.trailing_zeros());
-            let apart = at - self.last_edge;
-            self.alternations = if (4..=9).contains(&apart) { self.alternations + 1 } else { 0 };
-            self.last_edge = at;
-            self.seized |= self.alternations >= SEIZURE && self.faint == 0;
+            let at = edges.trailing_zeros();
+            self.alternations = if apart >> at & 1 == 1 { self.alternations + 1 } else { 0 };
+            self.seized |= self.alternations >= SEIZURE && faint[at as usize / STEP] == 0;
             edges &= edges - 1;
         }
     }
@@ -363,9 +433,10 @@ impl Demodulator {
 
     /// All bits of a byte are there. The edge was found where the filter was half full of space, half a bit late, and where
     /// noise put it: the alignment is the one that makes all bits surest.
-    fn read_byte(&mut self, edge: f64, newest: f64, tell: &mut impl FnMut(&mut Self, Data)) {
+    #[inline(always)]
+    fn read_byte<const FUSED: bool>(&mut self, edge: f64, newest: f64, tell: &mut impl FnMut(&mut Self, Data)) {
         let first = self.first();
-        let (bits, offset) = align(&self.soft, (edge - first) as f32);
+        let (bits, offset) = align::<FUSED>(&self.soft, (edge - first) as f32);
         if bits[0] > 0.0 {
             // no start bit: a click in the marks
             self.reading = Reading::Between { since: edge };
@@ -406,12 +477,13 @@ const BITS: usize = super::FRAME_BITS as usize;
 
 /// The bits of a byte at the alignment that makes them surest, and that alignment in samples; `edge` is counted from the
 /// first of the soft bits.
-fn align(soft: &[f32], edge: f32) -> ([f32; BITS], f32) {
+#[inline(always)]
+fn align<const FUSED: bool>(soft: &[f32], edge: f32) -> ([f32; BITS], f32) {
     // a bit that is sure is sure: only those that an edge has come too near to tell alignments apart
     let mut sums: [f32; ALIGNMENTS] = std::array::from_fn(|i| -0.04 * offset(i).abs());
     let mut bits = [[0f32; ALIGNMENTS]; BITS];
     for (k, at) in bits.iter_mut().enumerate() {
-        *at = at_all_alignments(soft, edge + (k as f32 + 0.5) * BIT as f32);
+        *at = at_all_alignments::<FUSED>(soft, edge + (k as f32 + 0.5) * BIT as f32);
         for (sum, bit) in sums.iter_mut().zip(&*at) {
             let sure = bit.clamp(-SURE, SURE);
             *sum += match k {
@@ -430,7 +502,8 @@ fn offset(alignment: usize) -> f32 {
 }
 
 /// The soft bit at a place, linear between two, and at the places around it: whole and half samples have two fractions in all.
-fn at_all_alignments(soft: &[f32], at: f32) -> [f32; ALIGNMENTS] {
+#[inline(always)]
+fn at_all_alignments<const FUSED: bool>(soft: &[f32], at: f32) -> [f32; ALIGNMENTS] {
     let whole = at as usize;
     let fraction = at - whole as f32;
     let mut out = [0.0; ALIGNMENTS];
@@ -438,25 +511,29 @@ fn at_all_alignments(soft: &[f32], at: f32) -> [f32; ALIGNMENTS] {
     let Some(near) = soft.get(from..from + 7) else { return out };
     let (shift, half) = if fraction < 0.5 { (0, fraction + 0.5) } else { (1, fraction - 0.5) };
     for i in 0..5 {
-        out[2 * i] = near[i] + (near[i + 1] - near[i]) * fraction;
+        out[2 * i] = plus::<FUSED>(near[i], near[i + 1] - near[i], fraction);
     }
     let halves = &near[shift..shift + 5];
     for i in 0..4 {
-        out[2 * i + 1] = halves[i] + (halves[i + 1] - halves[i]) * half;
+        out[2 * i + 1] = plus::<FUSED>(halves[i], halves[i + 1] - halves[i], half);
     }
     out
 }
 
-/// The largest magnitude.
+/// The largest magnitude. Without their signs, floats sort as whole numbers do, the larger of which a compiler leaves in its
+/// register.
 #[inline(always)]
 fn peak(values: &[f32; BLOCK]) -> f32 {
-    let mut peaks = [0f32; STEP];
+    let mut peaks = [0; STEP];
     for eight in values.as_chunks::<STEP>().0 {
-        for i in 0..STEP {
-            peaks[i] = most(peaks[i], eight[i].abs());
+        for n in 0..STEP {
+            peaks[n] = (eight[n].abs().to_bits() as i32).max(peaks[n]);
         }
     }
-    peaks.into_iter().fold(0.0, most)
+    // two and two: one after the other, each would wait for the one before
+    let [a, b, c, d, e, f, g, h] = peaks;
+    let most = a.max(e).max(c.max(g)).max(b.max(f).max(d.max(h)));
+    f32::from_bits(most as u32)
 }
 
 /// The larger one. `f32::max` takes care of what is no number, which costs more than the comparison.
@@ -465,14 +542,19 @@ fn most(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
 }
 
-/// Which of eight are above this; the first is the lowest bit.
+/// Which are above this; the first is the lowest bit. Powers of two added up as floats, 24 bits of which are exact: bits put
+/// together one by one are what a compiler takes registers apart for.
 #[inline(always)]
-fn above(values: &[f32; STEP], least: f32) -> u8 {
-    let mut bits = 0;
-    for (n, value) in values.iter().enumerate() {
-        bits |= u8::from(*value > least) << n;
+fn above(values: &[f32; BLOCK], least: f32) -> u64 {
+    let mut sums = [[0f32; STEP]; 2];
+    for (step, eight) in values.as_chunks::<STEP>().0.iter().enumerate() {
+        let (sum, from) = (&mut sums[step / 3], step % 3 * STEP);
+        for n in 0..STEP {
+            sum[n] += if eight[n] > least { (1 << (from + n)) as f32 } else { 0.0 };
+        }
     }
-    bits
+    let [low, high] = sums.map(|sum| across(sum) as i32 as u64);
+    high << (3 * STEP) | low
 }
 
 /// Butterworth, second order at 700 Hz: hum, dial tone and the lower half of the noise.
@@ -515,10 +597,76 @@ mod tests {
         for _ in 0..500 {
             let soft: Vec<f32> = (0..KEPT + BLOCK).map(|_| random.unit() * 2.0 - 1.0).collect();
             let edge = 20.0 + random.unit() * 40.0;
-            let (bits, offset) = align(&soft, edge);
+            let (bits, offset) = align::<true>(&soft, edge);
             let sure = bits.map(|b| b.clamp(-SURE, SURE));
             let sum = sure[1..9].iter().map(|b| b.abs()).sum::<f32>() - sure[0] + sure[9] - 0.04 * offset.abs();
             assert!((sum - plainly(&soft, f64::from(edge))).abs() < 1e-3);
         }
+    }
+
+    #[test]
+    fn the_bits_and_the_peak_of_a_block_are_those_of_its_samples() {
+        let mut random = Random::new(8);
+        for _ in 0..500 {
+            let values: [f32; BLOCK] = std::array::from_fn(|_| random.unit() * 2.0 - 1.0);
+            let plain = (0..BLOCK).filter(|n| values[*n] > 0.3).fold(0u64, |bits, n| bits | 1 << n);
+            assert_eq!(above(&values, 0.3), plain);
+            assert_eq!(peak(&values), values.iter().fold(0.0, |most, x| x.abs().max(most)));
+        }
+        assert_eq!((above(&[1.0; BLOCK], 0.0), above(&[0.0; BLOCK], 0.0)), (ALL, 0));
+    }
+
+    #[test]
+    fn edges_of_a_block_at_once_are_what_one_after_the_other_is() {
+        let mut random = Random::new(9);
+        let mut at_once = Demodulator::new();
+        let (mut last, mut alternations, mut seized, mut seizures) = (-100i64, 0, false, 0);
+        let mut next = 0i64;
+        for block in 0..20_000i64 {
+            let from = block * BLOCK as i64;
+            let faint = std::array::from_fn(|_| if random.unit() < 0.1 { STEP as u32 } else { 0 });
+            let mut edges = 0;
+            while next < from + BLOCK as i64 {
+                edges |= 1u64 << (next - from);
+                alternations = if (4..=9).contains(&(next - last)) { alternations + 1 } else { 0 };
+                seized |= alternations >= SEIZURE && faint[(next - from) as usize / STEP] == 0;
+                last = next;
+                let usual = random.unit() < 0.98;
+                next += if usual { 4 + (random.unit() * 6.0) as i64 } else { 1 + (random.unit() * 14.0) as i64 };
+            }
+            at_once.watch_edges(edges, &faint);
+            assert_eq!((at_once.alternations, at_once.seized), (alternations, seized), "block {block}");
+            seizures += u32::from(std::mem::take(&mut seized));
+            at_once.seized = false;
+        }
+        assert!(seizures > 100, "{seizures}");
+    }
+
+    #[test]
+    fn a_block_that_stays_without_marks_is_what_its_steps_are() {
+        let mut random = Random::new(10);
+        let mut steps = Demodulator::new();
+        steps.levels = [1.0; 2];
+        let (mut same, mut left) = (0, 0);
+        let mut mark = false;
+        for _ in 0..20_000 {
+            steps.marks.iter_mut().flatten().for_each(|x| *x = random.unit());
+            let mut marks = 0u64;
+            for n in 0..BLOCK {
+                mark ^= random.unit() < if mark { 0.015 } else { 0.2 };
+                marks |= u64::from(mark) << n;
+            }
+            let mut at_once = steps.clone();
+            let stays = at_once.stays_without_marks(marks);
+            for step in 0..STEPS {
+                steps.watch_marks(step, (marks >> (step * STEP)) as u8);
+                assert!(!stays || steps.mark_run < MARKS);
+            }
+            if stays {
+                assert_eq!((at_once.mark_run, at_once.turn), (steps.mark_run, steps.turn));
+            }
+            *(if stays { &mut same } else { &mut left }) += 1;
+        }
+        assert!(same > 1000 && left > 1000, "{same} {left}");
     }
 }
