@@ -427,7 +427,8 @@ impl Outcome {
     fn silence_stood_for_him(&self) -> bool {
         let gone = self.trace.iter().position(|r| r.who == Actor::Caller && r.what == "5551234 hangs up");
         let after = &self.trace[gone.unwrap_or(self.trace.len())..];
-        after.iter().any(|r| r.who == Actor::Call && r.what == "back heard no-tone -> caller is back")
+        let silent = ["back heard no-tone -> caller is back", "back heard nobody speaks -> again"];
+        after.iter().any(|r| r.who == Actor::Call && silent.contains(&r.what.as_str()))
     }
 
     /// What we claim against what the exchange knows. `None` when they agree.
