@@ -179,19 +179,20 @@ impl Bridge {
                 self.follow_origin(now);
             }
             State::Briefing | State::AwaitingKey => self.briefing(now, event),
-            State::Connected if !self.told && not_in_service(event).is_some() => {
-                let heard = not_in_service(event).map(|tone| tone.to_string()).unwrap_or_default();
-                let ending = Ending::NotInService;
-                self.tell(Step::new(now, "bridge").target(self.shown_target()).heard(heard).result(ending.name()));
-                self.far = None;
-                self.next_target(now, ending);
-            }
-            State::Connected => {
-                if let Some(far) = &mut self.far {
-                    far.handle(now, event);
+            State::Connected => match not_in_service(event).filter(|_| !self.told) {
+                Some(tone) => {
+                    let step = Step::new(now, "bridge").target(self.shown_target()).heard(tone.to_string());
+                    self.tell(step.result(Ending::NotInService.name()));
+                    self.far = None;
+                    self.next_target(now, Ending::NotInService);
                 }
-                self.follow_target(now);
-            }
+                None => {
+                    if let Some(far) = &mut self.far {
+                        far.handle(now, event);
+                    }
+                    self.follow_target(now);
+                }
+            },
             State::Opening | State::Resting | State::Over => {}
         }
     }

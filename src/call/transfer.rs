@@ -230,6 +230,86 @@ enum Timer {
     NoDialTone,
 }
 
+/// What this exchange has shown to give for a flash.
+#[derive(Clone, Debug, Default)]
+struct Recall {
+    /// Which flash width is being tried, and which one this exchange took.
+    width: usize,
+    width_taken: Option<usize>,
+    /// A flash was not hidden by another telephone: the exchange may have taken it.
+    went_out: bool,
+    /// Flashes of a known width that brought no recall tone, one after the other.
+    unanswered: u32,
+    /// What came after the flash for the consultation.
+    tone: Option<Tone>,
+    /// From the flash until that tone was known, the last time.
+    tone_took: Duration,
+    /// A flash was answered by what may be a new call's dial tone: we are going back to hear that the caller is there.
+    checking: Option<Tone>,
+    /// The tone after a flash that brought the caller back: this exchange's recall tone.
+    checked: Option<Tone>,
+}
+
+/// What was heard since the last flash: the next one begins anew.
+#[derive(Clone, Debug, Default)]
+struct SinceFlash {
+    speech: bool,
+    /// A steady sound that no exchange makes: somebody is there.
+    strange_tone: bool,
+    /// Beeps of a waiting call where the tone of a failed call may go on.
+    beeped: bool,
+    /// A tone came before the recall code was sent: the exchange was ready for it.
+    tone_before_code: bool,
+    /// The exchange rang us back after we had left.
+    rung_back: bool,
+    /// Another telephone on the pair kept the loop closed during our flash: what the line said.
+    loop_held: Option<String>,
+}
+
+/// One way back to the caller, of one flash or several.
+#[derive(Clone, Debug, Default)]
+struct WayBack {
+    attempts: u32,
+    /// A flash of it was seen by the exchange: the tone of the failed call did not go on.
+    seen: bool,
+    /// By a digit, it is gone once more where it is followed by silence.
+    asked_again: bool,
+    /// The battery was gone for a moment: what follows tells whether the caller is.
+    disconnected: bool,
+    /// For as long as exchanges take it away when the far side hangs up.
+    let_go: bool,
+    /// No flash took the second party out of a three-way call.
+    released_in_vain: bool,
+    /// It led to the tone that who is left alone hears, each time.
+    nobody_held: bool,
+}
+
+/// Whoever answered the second call.
+#[derive(Clone, Debug, Default)]
+struct Second {
+    /// He was not heard to go: a voice after the flash back may be his.
+    is_there: bool,
+    /// He is silent since then: a pause, or the silence before the tone of his hang-up. `None`: he speaks.
+    quiet_since: Option<Time>,
+    /// The first word after that silence is the proof that he is there.
+    waits_for_a_voice: bool,
+    /// A voice was heard before any ringback.
+    may_be_an_announcement: bool,
+    /// How often he was told who calls.
+    briefed: u32,
+    /// He was ringing when the transfer was completed.
+    not_answered_yet: bool,
+}
+
+/// A call that waits on this line: a flash would take it.
+#[derive(Clone, Debug)]
+struct Waiting {
+    /// It waits until then, as far as was heard.
+    until: Time,
+    /// Since when a flash has been put off for it.
+    put_off: Option<Time>,
+}
+
 /// The machine. It begins in a call that is up, and leaves the line off-hook unless it completes.
 #[derive(Clone, Debug)]
 pub struct Transfer {
@@ -238,85 +318,36 @@ pub struct Transfer {
     state: State,
     timers: Timers<Timer>,
     target: usize,
-    /// Which flash width is being tried, and which one this exchange took.
-    width: usize,
-    width_taken: Option<usize>,
-    back_attempts: u32,
-    /// No flash of this way back has been seen by the exchange: the tone of the failed call went on.
-    unseen_so_far: bool,
-    /// A flash was not hidden by another telephone: the exchange may have taken it.
-    flash_went_out: bool,
-    /// The way back by a digit is gone once more where it is followed by silence.
-    asked_again: bool,
-    /// Flashes of a known width that brought no recall tone, one after the other.
-    unanswered: u32,
-    /// A steady sound that no exchange makes: somebody is there.
-    strange_tone: bool,
+    recall: Recall,
+    since_flash: SinceFlash,
+    back: WayBack,
+    second: Second,
+    waiting: Waiting,
     last_heard: Option<ToneKind>,
-    /// How often the target was briefed.
-    briefed: u32,
     voicemail_tried: bool,
-    /// Somebody spoke since the last flash.
-    speech: bool,
     flashed_at: Time,
+    code_sent_at: Time,
     /// Nobody is on hold: no flash yet, or the last one brought the caller back.
     caller_here: bool,
-    /// A tone came before the recall code was sent: the exchange was ready for it.
-    tone_before_code: bool,
     /// The last way back was silent, and a silent register would have been as silent.
     unproven: bool,
     /// A completion whose outcome the exchange did not make clear: the way back tells whether it was taken.
     in_doubt: bool,
     /// Flashes brought no recall tone and nobody spoke since: is the caller there, or on a hold that gave no tone?
     silent_hold: bool,
-    /// A flash was answered by what may be a new call's dial tone: we are going back to hear that the caller is there.
-    checking: Option<Tone>,
-    /// The tone after a flash that brought the caller back: this exchange's recall tone.
-    checked: Option<Tone>,
     /// A register that waits for digits would have sounded the same: what follows is done, and not proven.
     doubtful: bool,
     /// What brought the second party about was the tone of a new call as much as a recall tone: nobody may be on hold.
     may_hold_nobody: bool,
-    /// What came after the flash for the consultation.
-    recall_tone: Option<Tone>,
-    /// From the flash until the recall tone was known, the last time.
-    recall_tone_took: Duration,
+    /// A dial tone came where this exchange has another recall tone: a flash of ours was a hang-up, and this is a new call.
+    new_call: bool,
     /// We lifted the receiver in the moment in which it rang: for a recall, or for a call of somebody else.
     lifted_into_it: bool,
-    /// Another telephone on the pair kept the loop closed during our flash: what the line said.
-    loop_held: Option<String>,
-    /// A second party answered, and was not heard to go: a voice after the flash back may be his.
-    second_party: bool,
     /// Back with the caller by a flash alone, which may have made a three-way call: the recall tone will tell that the
     /// second party is out of it.
     releasing: bool,
-    /// No flash brought it.
-    released_in_vain: bool,
-    /// The target was ringing when the transfer was completed.
-    not_answered_yet: bool,
-    /// Every way back led to the tone that who is left alone hears.
-    nobody_held: bool,
-    code_sent_at: Time,
-    /// The battery was gone for a moment on the way back: what follows tells whether the caller is.
-    disconnected: bool,
-    /// The target is silent since then: a pause, or the silence before the tone of his hang-up. `None`: he speaks.
-    quiet_since: Option<Time>,
-    /// The first word after that silence is the proof that he is there.
-    waits_for_a_voice: bool,
-    /// A voice was heard before any ringback.
-    may_be_announced_to_us: bool,
-    /// Beeps of a waiting call where the tone of a failed call may go on.
-    beeped: bool,
     /// Another telephone on the pair is lifted, as far as the line has told: any voice may be its.
     others: bool,
-    /// The exchange rang us back after we had left.
-    rung_back: bool,
-    /// A dial tone came where this exchange has another recall tone: a flash of ours was a hang-up, and this is a new call.
-    new_call: bool,
-    /// Another caller waits on this line until then, as far as was heard: a flash would take his call.
-    somebody_waits: Time,
-    /// Since when a flash has been put off for him.
-    put_off: Option<Time>,
     /// Whose call is being moved, where his number was shown.
     caller: Option<PartyNumber>,
     /// The user wants it to end: no further target.
@@ -353,48 +384,25 @@ impl Transfer {
             state: State::Settling(Why::Consult),
             timers: Timers::new(),
             target: 0,
-            width: 0,
-            width_taken: None,
-            back_attempts: 0,
-            unseen_so_far: true,
-            flash_went_out: false,
-            asked_again: false,
-            unanswered: 0,
-            strange_tone: false,
+            recall: Recall::default(),
+            since_flash: SinceFlash::default(),
+            back: WayBack::default(),
+            second: Second::default(),
+            waiting: Waiting { until: now, put_off: None },
             last_heard: None,
-            briefed: 0,
             voicemail_tried: false,
-            speech: false,
             flashed_at: now,
+            code_sent_at: now,
             caller_here: true,
-            tone_before_code: false,
             unproven: false,
             in_doubt: false,
             silent_hold: false,
-            checking: None,
-            checked: None,
             doubtful: false,
             may_hold_nobody: false,
-            recall_tone: None,
-            recall_tone_took: Duration::ZERO,
-            lifted_into_it: false,
-            loop_held: None,
-            second_party: false,
-            releasing: false,
-            released_in_vain: false,
-            not_answered_yet: false,
-            nobody_held: false,
-            code_sent_at: now,
-            disconnected: false,
-            quiet_since: None,
-            waits_for_a_voice: false,
-            may_be_announced_to_us: false,
-            beeped: false,
-            others: false,
-            rung_back: false,
             new_call: false,
-            somebody_waits: now,
-            put_off: None,
+            lifted_into_it: false,
+            releasing: false,
+            others: false,
             caller: None,
             aborted: false,
             progress: None,
@@ -481,9 +489,9 @@ impl Transfer {
             _ if self.state == State::Over => return,
             Event::OtherTelephoneLifted { .. } => self.others = true,
             Event::OtherTelephoneHungUp => self.others = false,
-            Event::Heard(Heard::Alert { .. }) => self.somebody_waits = now + WAITING_TONE_REPEATS,
+            Event::Heard(Heard::Alert { .. }) => self.waiting.until = now + WAITING_TONE_REPEATS,
             Event::Heard(Heard::Tone { tone, .. }) if tone.kind == ToneKind::CallWaiting => {
-                self.somebody_waits = now + WAITING_TONE_REPEATS;
+                self.waiting.until = now + WAITING_TONE_REPEATS;
             }
             // told to let go, we are let go of: a long forward disconnect
             Event::LineLost if self.state == State::CompletionHeard => {
@@ -507,12 +515,12 @@ impl Transfer {
             State::Flashing(why) if *event == Event::FlashDone => self.flashed(now, why),
             State::Flashing(_) if matches!(event, Event::LoopHeld { .. }) => {
                 self.others = true;
-                self.loop_held = Some(line::describe(event));
+                self.since_flash.loop_held = Some(line::describe(event));
             }
             State::Settling(Why::Consult) | State::Flashing(Why::Consult)
                 if matches!(event, Event::ForwardDisconnect { .. }) =>
             {
-                self.disconnected = true;
+                self.back.disconnected = true;
             }
             State::Listening(why) => self.listening(now, why, event),
             State::Dialling if *event == Event::DialDone => {

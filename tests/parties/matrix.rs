@@ -34,6 +34,10 @@ const FAULTS: &[Row] = &[
         c.more = subscriber("quiet", "hangs_up_after_s = 1.0\n");
     }),
     ("no recall tone", &["5550100"], |c| c.faults = "no_recall_tone = true\n".into()),
+    ("no recall tone, and a voice to who dials nothing", &["5550100"], |c| {
+        c.faults = "no_recall_tone = true\n".into();
+        c.line = "first_digit_s = 10\npermanent_signal = [\"announcement\"]\n".into();
+    }),
     ("recall tone 0.6 s late", &["5550101", "5550100"], |c| c.faults = "recall_tone_delay_ms = 600\n".into()),
     ("recall tone 1.4 s late", &["5550101", "5550100"], |c| c.faults = "recall_tone_delay_ms = 1400\n".into()),
     ("recall tone 2.5 s late", &["5550101", "5550100"], |c| c.faults = "recall_tone_delay_ms = 2500\n".into()),

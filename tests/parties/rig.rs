@@ -106,9 +106,7 @@ impl Case {
             seed: 7,
         }
     }
-}
 
-impl Case {
     /// Noise has covered what the exchange said to one of our flashes.
     fn noise_at_a_flash(&self, trace: &[Record]) -> bool {
         let Some((_, burst)) = self.more.split_once("[[burst]]\nat_s = ") else { return false };
@@ -303,6 +301,7 @@ fn second(case: &Case, name: &str, now: Time) -> tipring::owner::SecondLine {
     }
 }
 
+/// Faults in which nothing tells us that the caller hung up.
 const SILENT: [&str; 7] = [
     // the way back is a digit that the register never hears
     "digits_missed = [1]",

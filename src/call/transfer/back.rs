@@ -1,8 +1,8 @@
 //! The way back: the caller again, and heard to be there.
 
-use super::super::{ANNOUNCED_AGAIN, Evidence, Step};
+use super::super::{ANNOUNCED_AGAIN, Evidence, SURE_DISCONNECT, Step};
 use super::flash::NO_PROGRESS_TONE_HZ;
-use super::{BACK_ATTEMPTS, Goal, NO_TONE, RECEIVER_READY, State, Timer, Transfer, Transferred, Why};
+use super::{BACK_ATTEMPTS, Goal, NO_TONE, RECEIVER_READY, State, Timer, Transfer, Transferred, WayBack, Why};
 use crate::clock::Time;
 use crate::event::{Action, Event, Heard, Tone, ToneKind};
 use std::time::Duration;
@@ -11,6 +11,8 @@ use std::time::Duration;
 const SPEAKS: Duration = Duration::from_secs(12);
 /// In which an announcement in place of the recall tone has begun.
 const ANNOUNCED: Duration = Duration::from_millis(6500);
+/// After which an exchange tells who dials nothing to hang up; few wait for less than ten seconds.
+const DIALS_NOTHING: Duration = Duration::from_millis(7500);
 /// So often the way back is tried where the flash itself may have ended the call.
 const ASKED_BACK_ATTEMPTS: u32 = 3;
 /// So often the same tone answers the way back before a doubtful completion counts as done.
@@ -36,34 +38,39 @@ impl Transfer {
     fn loop_opened(&mut self, now: Time, open: Duration) {
         let heard = format!("forward disconnect {} ms", open.as_millis());
         self.out.tell(Step::new(now, "back").heard(heard).result("listening"));
-        self.disconnected = true;
+        self.back.disconnected = true;
+        self.back.let_go |= open >= SURE_DISCONNECT;
         self.timers.set(Timer::NoToneHeard, now + SPEAKS);
+    }
+
+    /// Where no flash brought a tone, a late one of an exchange that holds him may follow a loose contact: then only a long
+    /// opening tells, and a tone that no exchange gives for a flash.
+    fn loop_told_of_a_hang_up(&self, tone: Tone) -> bool {
+        let no_recall_tone = tone.is(ToneKind::Dial) && !tone.is(ToneKind::RecallDial);
+        self.back.disconnected && (!self.silent_hold || (self.back.let_go && no_recall_tone))
     }
 
     /// What comes is the first flash of another way.
     pub(super) fn forget_attempts(&mut self) {
-        self.back_attempts = 0;
-        self.unseen_so_far = true;
+        self.back.attempts = 0;
+        self.back.seen = false;
     }
 
     pub(super) fn go_back(&mut self, now: Time) {
         self.timers.stop_all();
         self.progress = None;
-        self.forget_attempts();
-        self.asked_again = false;
-        self.disconnected = false;
-        self.released_in_vain = false;
         // told to end on the way back, what that has led to still holds
-        self.nobody_held &= self.aborted;
+        let nobody_held = self.back.nobody_held && self.aborted;
+        self.back = WayBack { nobody_held, ..WayBack::default() };
         self.flash(now, Why::Back);
     }
 
     pub(super) fn prove_caller(&mut self, now: Time) {
         self.state = State::ProvingCaller;
-        self.strange_tone = false;
+        self.since_flash.strange_tone = false;
         self.timers.stop_all();
         // a moment without battery before this flash: who went in it speaks no more
-        let listen_long = self.silent_hold || self.in_doubt || self.disconnected || self.code(Why::Back).is_some();
+        let listen_long = self.silent_hold || self.in_doubt || self.back.disconnected || self.code(Why::Back).is_some();
         // after ringback a silence may be its pause, not the caller's
         let listen = if listen_long {
             SPEAKS
@@ -79,7 +86,7 @@ impl Transfer {
 
     pub(super) fn proving(&mut self, now: Time, event: &Event) {
         match event {
-            Event::Heard(Heard::Tone { .. }) | Event::ForwardDisconnect { .. } if self.rung_back => {
+            Event::Heard(Heard::Tone { .. }) | Event::ForwardDisconnect { .. } if self.since_flash.rung_back => {
                 // whoever rang is gone: a caller whom the exchange sent back, or somebody else
                 let target = self.target;
                 self.out.tell(Step::new(now, "back").heard("nobody speaks").result("unproven"));
@@ -87,20 +94,25 @@ impl Transfer {
                 self.end(Transferred::Unproven { target });
             }
             // so soon after a flash it may be the exchange that speaks
-            Event::Heard(Heard::Speech { .. }) if self.silent_hold && now.since(self.flashed_at) < ANNOUNCED => {}
+            Event::Heard(Heard::Speech { .. }) if self.silent_hold && now.since(self.flashed_at) < ANNOUNCED => {
+                self.since_flash.speech = true;
+            }
+            // nor, after a silence as long as this, what it says to who dials nothing
+            Event::Heard(Heard::Speech { since })
+                if self.silent_hold && !self.since_flash.speech && since.since(self.flashed_at) > DIALS_NOTHING => {}
             // an announcement goes on when the flash was not taken: then its tones come again
-            Event::Heard(Heard::Speech { .. }) if self.may_be_announced() => self.speech = true,
+            Event::Heard(Heard::Speech { .. }) if self.may_be_announced() => self.since_flash.speech = true,
             // the second party is silent only where the exchange has put him on hold, and it said nothing of it
-            Event::Heard(Heard::Speech { .. }) if self.may_be_the_second_party() => self.speech = true,
+            Event::Heard(Heard::Speech { .. }) if self.may_be_the_second_party() => self.since_flash.speech = true,
             Event::Heard(Heard::Speech { .. }) if self.may_be_noise_over_a_tone() => {
-                let until = self.timers.next().filter(|_| self.speech).unwrap_or(now + NO_TONE);
-                self.speech = true;
+                let until = self.timers.next().filter(|_| self.since_flash.speech).unwrap_or(now + NO_TONE);
+                self.since_flash.speech = true;
                 self.timers.set(Timer::NoToneHeard, until);
             }
             Event::Heard(Heard::Speech { .. }) => self.caller_back(now, Evidence::Speech),
             Event::ForwardDisconnect { open } => self.loop_opened(now, *open),
             // something sounded until then that has no name yet: noise, or a tone that noise has cut into
-            Event::Heard(Heard::Silence { since }) if !self.speech => {
+            Event::Heard(Heard::Silence { since }) if !self.since_flash.speech => {
                 let quiet_by = (*since + NO_TONE).min(self.flashed_at + SPEAKS);
                 let until = self.timers.next().map_or(quiet_by, |until| until.max(quiet_by));
                 self.timers.set(Timer::NoToneHeard, until);
@@ -108,51 +120,51 @@ impl Transfer {
             Event::Heard(Heard::OtherTone { hz, .. }) if self.silent_hold && *hz > NO_PROGRESS_TONE_HZ => {
                 self.caller_back(now, Evidence::OtherTone);
             }
-            Event::Heard(Heard::OtherTone { .. }) => self.strange_tone = true,
-            Event::Heard(Heard::Tone { tone, .. }) if tone.is(ToneKind::CallWaiting) => self.beeped = true,
+            Event::Heard(Heard::OtherTone { .. }) => self.since_flash.strange_tone = true,
+            Event::Heard(Heard::Tone { tone, .. }) if tone.is(ToneKind::CallWaiting) => self.since_flash.beeped = true,
             Event::Heard(Heard::Tone { tone, .. })
-                if tone.kind.is_dial_tone() && !self.tone_before_code && self.code(Why::Back).is_some() =>
+                if tone.kind.is_dial_tone() && !self.since_flash.tone_before_code && self.code(Why::Back).is_some() =>
             {
                 // the recall tone, late: the code fell on deaf ears, and another flash would be as early
-                self.tone_before_code = true;
+                self.since_flash.tone_before_code = true;
                 self.state = State::Listening(Why::Back);
                 self.timers.stop_all();
                 self.timers.set(Timer::SendDigits, now + RECEIVER_READY);
             }
-            Event::Heard(Heard::Tone { tone, .. }) if self.in_doubt && self.back_attempts + 1 >= RELEASED_ATTEMPTS => {
+            Event::Heard(Heard::Tone { tone, .. }) if self.in_doubt && self.back.attempts + 1 >= RELEASED_ATTEMPTS => {
                 // the exchange has nobody for us: the code was taken, and the two are together
                 self.in_doubt = false;
                 self.leave(now, &tone.to_string());
             }
             Event::Heard(Heard::Tone { tone, since }) => {
-                self.second_party = false;
-                self.nobody_held &= !tone.kind.is_dial_tone();
-                if self.unseen_so_far {
-                    self.nobody_held |= self.says_that_nobody_is_held(*since, *tone);
+                self.second.is_there = false;
+                self.back.nobody_held &= !tone.kind.is_dial_tone();
+                if !self.back.seen {
+                    self.back.nobody_held |= self.says_that_nobody_is_held(*since, *tone);
                     // a release is said at once; this is what an unfinished number brings, in a call of its own
                     self.doubtful |= self.in_doubt && !self.is_said_at_once(*since);
                 }
-                self.unseen_so_far &= self.last_heard == Some(tone.kind) && !self.tone_before_code;
-                self.back_attempts += 1;
+                self.back.seen |= self.last_heard != Some(tone.kind) || self.since_flash.tone_before_code;
+                self.back.attempts += 1;
                 let ms = self.flash_width().as_millis() as u64;
                 let step = Step::new(now, "back").ms(ms).heard(tone.to_string());
                 // each one may be a hang-up and a new call to an exchange that wants shorter ones
                 let attempts = match () {
-                    _ if self.checking.is_some() => ASKED_BACK_ATTEMPTS,
+                    _ if self.recall.checking.is_some() => ASKED_BACK_ATTEMPTS,
                     // the loop was open, and now a tone: twice is no accident
-                    _ if self.disconnected && !self.silent_hold && !self.in_doubt => RELEASED_ATTEMPTS,
+                    _ if self.loop_told_of_a_hang_up(*tone) && !self.in_doubt => RELEASED_ATTEMPTS,
                     // the call that failed goes on, and so does the hold
-                    _ if self.unseen_so_far => 2 * BACK_ATTEMPTS,
+                    _ if !self.back.seen => 2 * BACK_ATTEMPTS,
                     _ => BACK_ATTEMPTS,
                 };
-                if self.back_attempts < attempts {
+                if self.back.attempts < attempts {
                     self.out.tell(step.result("again"));
                     self.last_heard = Some(tone.kind);
                     self.settle(now, Why::Back);
-                } else if (self.disconnected && !self.silent_hold) || self.nobody_held {
+                } else if self.loop_told_of_a_hang_up(*tone) || self.back.nobody_held {
                     self.caller_gone(now, format!("{tone} tone"));
                 } else {
-                    let why = if self.checking.is_some() { "flash taken for a hang-up" } else { "party-lost" };
+                    let why = if self.recall.checking.is_some() { "flash taken for a hang-up" } else { "party-lost" };
                     self.out.tell(step.result(why));
                     self.end(Transferred::PartyLost);
                 }
@@ -169,13 +181,14 @@ impl Transfer {
     /// The last flash was not seen, and the tone of the call that failed went on: when this one is not seen either, what is
     /// heard over that tone is noise, and the tone comes again.
     fn may_be_noise_over_a_tone(&self) -> bool {
-        self.back_attempts > 0 && !self.silent_hold && self.last_heard.is_some_and(is_heard_by_who_is_left_alone)
+        self.back.attempts > 0 && !self.silent_hold && self.last_heard.is_some_and(is_heard_by_who_is_left_alone)
     }
 
     /// Where the way back begins with a recall tone and none came, the flash may not have been seen, and who is heard is
     /// whom we talked with before. By a flash alone nothing tells, until it has taken the second party out in vain.
     fn may_be_the_second_party(&self) -> bool {
-        self.released_in_vain || (self.second_party && self.code(Why::Back).is_some() && !self.tone_before_code)
+        self.back.released_in_vain
+            || (self.second.is_there && self.code(Why::Back).is_some() && !self.since_flash.tone_before_code)
     }
 
     /// After the code, and not when the exchange has waited for digits in vain: those times are two seconds and more.
@@ -189,23 +202,23 @@ impl Transfer {
     fn says_that_nobody_is_held(&self, since: Time, tone: Tone) -> bool {
         is_heard_by_who_is_left_alone(tone.kind)
             && match self.code(Why::Back) {
-                Some(_) => self.tone_before_code && !self.new_call && self.is_said_at_once(since),
+                Some(_) => self.since_flash.tone_before_code && !self.new_call && self.is_said_at_once(since),
                 None => self.last_heard.is_none_or(|left| !tone.is(left)),
             }
     }
 
     /// The time for a tone is over, and there was none.
     pub(super) fn no_tone_heard(&mut self, now: Time) {
-        let silent = !self.speech && !self.strange_tone;
+        let silent = !self.since_flash.speech && !self.since_flash.strange_tone;
         let as_before = (silent || self.may_be_the_second_party()) && self.code(Why::Back).is_some();
-        if as_before && !self.asked_again && !self.aborted {
+        if as_before && !self.back.asked_again && !self.aborted {
             // A digit that the register did not get leaves the same silence. Who is back goes on hold and comes back once more.
-            self.asked_again = true;
+            self.back.asked_again = true;
             let heard = if silent { "nobody speaks" } else { "no recall tone, speech" };
             self.out.tell(Step::new(now, "back").heard(heard).result("again"));
             return self.settle(now, Why::Back);
         }
-        let evidence = match (self.speech, self.strange_tone) {
+        let evidence = match (self.since_flash.speech, self.since_flash.strange_tone) {
             (true, _) => Evidence::Speech,
             (false, true) => Evidence::OtherTone,
             (false, false) => Evidence::NoTone,
@@ -216,9 +229,9 @@ impl Transfer {
     /// A flash with each width in turn has brought no voice back.
     pub(super) fn nobody_speaks(&mut self, now: Time) {
         self.out.tell(Step::new(now, "back").ms(self.flash_width().as_millis() as u64).heard("nobody speaks"));
-        match self.width.checked_sub(1) {
+        match self.recall.width.checked_sub(1) {
             Some(width) => {
-                self.width = width;
+                self.recall.width = width;
                 self.settle(now, Why::Back);
             }
             None => self.end(Transferred::FlashUnproven),
@@ -234,27 +247,27 @@ impl Transfer {
         let result = if whose { "whose voice it is, nothing tells" } else { "caller is back" };
         self.out.tell(Step::new(now, "back").heard(evidence.name()).result(result));
         if self.silent_hold {
-            let others = self.others && self.flash_went_out;
+            let others = self.others && self.recall.went_out;
             return self.end(if others { Transferred::CallerUnproven } else { Transferred::FlashUnanswered });
         }
         // who went when the loop was open would have left a tone sooner or later; who is silent may not be there
-        let loop_was_open = std::mem::take(&mut self.disconnected);
-        self.not_answered_yet = false;
+        let loop_was_open = std::mem::take(&mut self.back.disconnected);
+        self.second.not_answered_yet = false;
         let silent_register = evidence == Evidence::NoTone && (loop_was_open || self.code(Why::Back).is_some());
-        if let Some(tone) = self.checking.take().filter(|_| !self.aborted) {
-            self.checked = Some(tone);
+        if let Some(tone) = self.recall.checking.take().filter(|_| !self.aborted) {
+            self.recall.checked = Some(tone);
             self.doubtful = silent_register;
             return self.settle(now, Why::Consult);
         }
         // the tone of the failed call may go on, out of tune and out of time
-        let beeps = self.beeped && evidence == Evidence::NoTone;
+        let beeps = self.since_flash.beeped && evidence == Evidence::NoTone;
         // a register that has taken our digit is as silent as a caller who holds his breath
         self.unproven = silent_register || whose || beeps;
         // who may still be with the second party is not put on hold for a third
         if self.aborted || whose || (self.plan.goal == Goal::Hold && self.unproven) {
             return self.nobody_took_it(evidence);
         }
-        if std::mem::take(&mut self.second_party) && self.code(Why::Back).is_none() && self.is_last() {
+        if std::mem::take(&mut self.second.is_there) && self.code(Why::Back).is_none() && self.is_last() {
             // By a flash alone, who answered is in a three-way call with us now, or was never left. The next flash takes
             // him out of it; the recall tone, which only the caller alone has, tells that he is.
             self.out.tell(Step::new(now, "release").heard(evidence.name()).result("asking back"));

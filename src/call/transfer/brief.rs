@@ -16,8 +16,8 @@ impl Transfer {
         let Some(sound) = self.plan.brief.clone() else { return self.complete(now) };
         self.state = State::Briefing;
         self.timers.stop_all();
-        self.briefed += 1;
-        if self.briefed == 1 {
+        self.second.briefed += 1;
+        if self.second.briefed == 1 {
             let target = shown(&self.plan.targets[self.target]);
             self.out.tell(Step::new(now, "brief").target(target));
         }
@@ -40,13 +40,13 @@ impl Transfer {
             }
             Event::Heard(Heard::Tone { tone, .. }) => {
                 self.last_heard = Some(tone.kind);
-                self.second_party = false;
+                self.second.is_there = false;
                 self.briefed_says(now, &tone.to_string(), "target hung up");
                 self.go_back(now);
             }
             Event::ForwardDisconnect { .. } => {
                 self.last_heard = Some(ToneKind::Congestion);
-                self.second_party = false;
+                self.second.is_there = false;
                 self.briefed_says(now, "forward disconnect", "target hung up");
                 self.go_back(now);
             }
@@ -55,7 +55,7 @@ impl Transfer {
     }
 
     pub(super) fn no_key(&mut self, now: Time) {
-        if self.briefed < BRIEFS {
+        if self.second.briefed < BRIEFS {
             self.brief(now);
         } else {
             self.briefed_says(now, "no key", "not accepted");
@@ -64,7 +64,7 @@ impl Transfer {
     }
 
     fn briefed_says(&mut self, now: Time, heard: &str, result: &'static str) {
-        self.briefed = 0;
+        self.second.briefed = 0;
         self.timers.stop_all();
         if self.state == State::Briefing {
             self.out.act(Action::StopPlaying);

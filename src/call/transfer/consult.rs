@@ -16,7 +16,7 @@ impl Transfer {
     pub fn dial(&mut self, number: DialString) {
         self.plan.targets = vec![Target { name: None, number: number.clone() }];
         self.target = 0;
-        self.second_party = false;
+        self.second.is_there = false;
         self.state = State::Dialling;
         self.timers.stop_all();
         self.out.act(Action::Dial(number, self.manners.dial_method));
@@ -29,8 +29,8 @@ impl Transfer {
             let heard = format!("forward disconnect {} ms", open.as_millis());
             self.out.tell(Step::new(now, "hold").heard(heard).result("asking back"));
             self.forget_attempts();
-            self.asked_again = false;
-            self.disconnected = true;
+            self.back.asked_again = false;
+            self.back.disconnected = true;
             self.settle(now, Why::Back);
         }
     }
@@ -47,7 +47,7 @@ impl Transfer {
                     self.out.tell(step.heard("ringback").result("alerting"));
                     if self.may_leave_it_ringing() {
                         self.progress = None;
-                        self.not_answered_yet = true;
+                        self.second.not_answered_yet = true;
                         self.complete(now);
                     }
                 }
@@ -55,15 +55,15 @@ impl Transfer {
                     self.last_heard = None;
                     self.out.tell(step.heard(answer.how.name()).result("answered"));
                     let rang = self.progress.take().is_some_and(|p| p.alerting_since().is_some());
-                    self.second_party = true;
-                    self.not_answered_yet = false;
-                    self.waits_for_a_voice = false;
+                    self.second.is_there = true;
+                    self.second.not_answered_yet = false;
+                    self.second.waits_for_a_voice = false;
                     let heard = matches!(answer.how, Evidence::Speech | Evidence::Fax | Evidence::OtherTone);
-                    self.quiet_since = (!heard).then_some(now);
+                    self.second.quiet_since = (!heard).then_some(now);
                     self.state = State::Confirming;
                     self.timers.stop_all();
                     let may_be_announced = answer.how == Evidence::Speech && !rang;
-                    self.may_be_announced_to_us = may_be_announced;
+                    self.second.may_be_an_announcement = may_be_announced;
                     if may_be_announced {
                         let step = Step::new(now, "consult").heard("no ringback");
                         self.out.tell(step.result("listening for an announcement's tones"));
@@ -74,7 +74,7 @@ impl Transfer {
                 Progressed::Failed { ending, heard } => {
                     self.last_heard = heard;
                     // somebody may have answered unheard, and without a word
-                    self.second_party = ending == Ending::NothingHeard;
+                    self.second.is_there = ending == Ending::NothingHeard;
                     self.out.tell(step.heard(heard.map_or("nothing", ToneKind::name)).result(ending.name()));
                     self.progress = None;
                     self.not_reached(now);
@@ -88,23 +88,23 @@ impl Transfer {
             Event::Heard(Heard::Tone { tone, .. }) => Some((tone.to_string(), tone.kind)),
             // a contact, or the shortest of hang-ups: a voice or a tone tells
             Event::ForwardDisconnect { open } if *open < SURE_DISCONNECT => {
-                self.quiet_since = Some(self.quiet_since.unwrap_or(now));
+                self.second.quiet_since = Some(self.second.quiet_since.unwrap_or(now));
                 None
             }
             // after it the exchange says to us what it says to every receiver that nobody has put down
             Event::ForwardDisconnect { .. } => Some(("forward disconnect".into(), ToneKind::Congestion)),
             Event::Heard(Heard::SpeechEnded { at } | Heard::OtherToneEnded { at, .. }) => {
-                self.quiet_since = Some(*at);
+                self.second.quiet_since = Some(*at);
                 None
             }
             // whatever sounded while nobody spoke was not he: it may be the first burst of a tone
             Event::Heard(Heard::Silence { since }) => {
-                self.quiet_since = self.quiet_since.map(|quiet| quiet.max(*since));
+                self.second.quiet_since = self.second.quiet_since.map(|quiet| quiet.max(*since));
                 None
             }
             Event::Heard(Heard::Speech { .. } | Heard::OtherTone { .. } | Heard::Fax { .. }) => {
                 // who speaks again after a silence has not hung up in it
-                let waited_for = self.quiet_since.take().is_some() && self.waits_for_a_voice;
+                let waited_for = self.second.quiet_since.take().is_some() && self.second.waits_for_a_voice;
                 if waited_for && self.state == State::Confirming {
                     self.confirmed(now);
                 }
@@ -118,7 +118,7 @@ impl Transfer {
             let announced = matches!(tone, ToneKind::Sit | ToneKind::NumberUnobtainable);
             let result = if announced { Ending::NotInService.name() } else { "target hung up" };
             self.out.tell(Step::new(now, "consult").target(target).heard(heard).result(result));
-            self.second_party = false;
+            self.second.is_there = false;
             self.not_reached(now);
         }
     }
@@ -126,7 +126,7 @@ impl Transfer {
     /// The target answered, and had time enough to hang up again. Somebody who is silent may just have done so: then a
     /// tone follows, or the exchange opens the loop.
     pub(super) fn still_there(&mut self, now: Time) {
-        if self.may_be_announced_to_us && self.quiet_since.is_some() {
+        if self.second.may_be_an_announcement && self.second.quiet_since.is_some() {
             // who answers asks again when nobody says a word to him; an announcement is over
             let target = shown(&self.plan.targets[self.target]);
             let step = Step::new(now, "consult").target(target).heard("no ringback, a voice, silence");
@@ -134,9 +134,9 @@ impl Transfer {
             return self.not_reached(now);
         }
         let told_by = self.manners.slowest_refusal.max(LOOP_OPENED);
-        match self.quiet_since.map(|at| at + told_by) {
+        match self.second.quiet_since.map(|at| at + told_by) {
             Some(until) if until > now => {
-                self.waits_for_a_voice = true;
+                self.second.waits_for_a_voice = true;
                 self.timers.set(Timer::Confirmed, until);
             }
             _ => self.confirmed(now),
@@ -146,7 +146,7 @@ impl Transfer {
     /// The target is there.
     fn confirmed(&mut self, now: Time) {
         self.timers.stop_all();
-        self.waits_for_a_voice = false;
+        self.second.waits_for_a_voice = false;
         match self.plan.goal {
             Goal::Hold => self.state = State::Consulted,
             Goal::Conference => self.flash_to_join(now),

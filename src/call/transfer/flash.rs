@@ -2,8 +2,8 @@
 
 use super::super::{Completion, Step};
 use super::{
-    BACK_ATTEMPTS, CODE_DELAY, Goal, PUT_OFF_AT_THE_END, PUT_OFF_MAX, RECEIVER_READY, SETTLE_BETWEEN_FLASHES, State,
-    Timer, Transfer, Transferred, back,
+    BACK_ATTEMPTS, CODE_DELAY, Goal, PUT_OFF_AT_THE_END, PUT_OFF_MAX, RECEIVER_READY, SETTLE_BETWEEN_FLASHES,
+    SinceFlash, State, Timer, Transfer, Transferred, back,
 };
 use super::{UNANSWERED_MAX, Why};
 use crate::clock::Time;
@@ -19,24 +19,19 @@ impl Transfer {
         if self.put_off_for_who_waits(now, why) {
             return;
         }
-        self.speech = false;
-        self.beeped = false;
-        self.rung_back = false;
-        self.strange_tone = false;
+        self.since_flash = SinceFlash::default();
         self.caller_here = false;
-        self.tone_before_code = false;
-        self.loop_held = None;
         self.state = State::Flashing(why);
         self.out.act(Action::Flash(self.flash_width()));
     }
 
     /// With another caller waiting, a flash takes his call, and R1 ends the first one for it: no flash before he has given up.
     fn put_off_for_who_waits(&mut self, now: Time, why: Why) -> bool {
-        if now >= self.somebody_waits {
-            self.put_off = None;
+        if now >= self.waiting.until {
+            self.waiting.put_off = None;
             return false;
         }
-        let since = *self.put_off.get_or_insert_with(|| {
+        let since = *self.waiting.put_off.get_or_insert_with(|| {
             self.out.tell(Step::new(now, "flash").heard("call waiting").result("put off until nobody waits"));
             now
         });
@@ -44,7 +39,7 @@ impl Transfer {
         if now.since(since) < patience {
             self.state = State::Settling(why);
             self.timers.stop_all();
-            self.timers.set(Timer::Settled, self.somebody_waits.min(since + patience));
+            self.timers.set(Timer::Settled, self.waiting.until.min(since + patience));
             return true;
         }
         if why == Why::Consult && self.caller_here {
@@ -55,7 +50,8 @@ impl Transfer {
     }
 
     pub(super) fn flash_width(&self) -> Duration {
-        let i = self.width_taken.unwrap_or(self.width.min(self.manners.flash_widths.len().saturating_sub(1)));
+        let i =
+            self.recall.width_taken.unwrap_or(self.recall.width.min(self.manners.flash_widths.len().saturating_sub(1)));
         self.manners.flash_widths.get(i).copied().unwrap_or(Duration::from_millis(500))
     }
 
@@ -63,24 +59,24 @@ impl Transfer {
         self.state = State::Listening(why);
         self.flashed_at = now;
         if why != Why::Consult
-            && let Some(held) = self.loop_held.take()
+            && let Some(held) = self.since_flash.loop_held.take()
         {
             return self.not_seen(now, why, held);
         }
-        self.flash_went_out |= self.loop_held.is_none();
+        self.recall.went_out |= self.since_flash.loop_held.is_none();
         match why {
             Why::Consult => self.timers.set(Timer::NoRecallTone, now + self.manners.recall_tone_wait),
             Why::Back if self.code(why).is_none() => self.prove_caller(now),
             Why::Join if self.code(why).is_none() => self.listen_for_joining(now),
             // the second time the register has all the time that it may need
-            Why::Back if self.asked_again => self.timers.set(Timer::SendDigits, now + 2 * self.code_delay()),
+            Why::Back if self.back.asked_again => self.timers.set(Timer::SendDigits, now + 2 * self.code_delay()),
             Why::Back | Why::Complete | Why::Join => self.timers.set(Timer::SendDigits, now + self.code_delay()),
         }
     }
 
     /// In which the tone would have come and been known, on an exchange that gives one before its codes.
     fn code_delay(&self) -> Duration {
-        CODE_DELAY.max(self.recall_tone_took + RECEIVER_READY)
+        CODE_DELAY.max(self.recall.tone_took + RECEIVER_READY)
     }
 
     /// The digits that follow the recall for this purpose, if any.
@@ -96,34 +92,37 @@ impl Transfer {
     pub(super) fn listening(&mut self, now: Time, why: Why, event: &Event) {
         // a steady sound above all progress tones is somebody's line; a lower one may be a recall tone out of tune
         match event {
-            Event::Heard(Heard::OtherTone { hz, .. }) if *hz > NO_PROGRESS_TONE_HZ => self.strange_tone = true,
-            Event::Heard(Heard::OtherToneEnded { .. }) => self.strange_tone = false,
-            Event::ForwardDisconnect { .. } if why == Why::Consult => self.disconnected = true,
+            Event::Heard(Heard::OtherTone { hz, .. }) if *hz > NO_PROGRESS_TONE_HZ => {
+                self.since_flash.strange_tone = true
+            }
+            Event::Heard(Heard::OtherToneEnded { .. }) => self.since_flash.strange_tone = false,
+            Event::Heard(Heard::Speech { .. }) if self.recall.width_taken.is_none() => self.since_flash.speech = true,
+            Event::ForwardDisconnect { .. } if why == Why::Consult => self.back.disconnected = true,
             _ => {}
         }
         let Event::Heard(Heard::Tone { tone, .. }) = event else { return };
-        if why != Why::Consult && tone.kind.is_dial_tone() && !self.tone_before_code {
+        if why != Why::Consult && tone.kind.is_dial_tone() && !self.since_flash.tone_before_code {
             // the register is ready: no need to wait for the time at which others are
-            self.tone_before_code = true;
-            self.new_call = tone.is(ToneKind::Dial) && !self.recall_tone.is_some_and(|t| t.is(ToneKind::Dial));
+            self.since_flash.tone_before_code = true;
+            self.new_call = tone.is(ToneKind::Dial) && !self.recall.tone.is_some_and(|t| t.is(ToneKind::Dial));
             self.timers.set(Timer::SendDigits, now + RECEIVER_READY);
             return;
         }
-        if why == Why::Consult && self.width_taken.is_none() && back::is_heard_by_who_is_left_alone(tone.kind) {
+        if why == Why::Consult && self.recall.width_taken.is_none() && back::is_heard_by_who_is_left_alone(tone.kind) {
             // the caller hung up before the flash, or in it; or this exchange refuses it: the way back tells
             self.out.tell(Step::new(now, "flash").heard(tone.to_string()).result("asking back"));
             self.forget_attempts();
-            self.disconnected = true;
+            self.back.disconnected = true;
             return self.settle(now, Why::Back);
         }
         if why == Why::Consult && tone.kind.is_dial_tone() && self.timers.is_armed(Timer::NoRecallTone) {
-            let too_short = if self.width_taken.is_none() { self.too_short() } else { None };
-            self.width_taken = Some(self.width_taken.unwrap_or(self.width));
-            self.recall_tone_took = now.since(self.flashed_at);
-            self.recall_tone = Some(*tone);
+            let too_short = if self.recall.width_taken.is_none() { self.too_short() } else { None };
+            self.recall.width_taken = Some(self.recall.width_taken.unwrap_or(self.recall.width));
+            self.recall.tone_took = now.since(self.flashed_at);
+            self.recall.tone = Some(*tone);
             self.new_call = false;
             self.may_hold_nobody = tone.is(ToneKind::Dial) && !self.manners.flash_is_known;
-            self.unanswered = 0;
+            self.recall.unanswered = 0;
             self.timers.stop_all();
             let ms = self.flash_width().as_millis() as u64;
             let step = Step::new(now, "flash").ms(ms).heard(tone.to_string());
@@ -135,7 +134,7 @@ impl Transfer {
             if self.may_be_a_new_call(*tone) {
                 // whoever answers now would be taken for the target of a transfer, and later for the caller
                 self.out.tell(step.result("asking back"));
-                self.checking = Some(*tone);
+                self.recall.checking = Some(*tone);
                 self.forget_attempts();
                 return self.settle(now, Why::Back);
             }
@@ -143,7 +142,7 @@ impl Transfer {
                 Some(width) => step.result(format!("{}ms was too short for this exchange", width.as_millis())),
                 None => step,
             });
-            self.disconnected = false;
+            self.back.disconnected = false;
             if self.aborted {
                 return self.go_back(now);
             }
@@ -159,7 +158,7 @@ impl Transfer {
     /// The longest of the flashes that this exchange did not take, where a longer one was: what it took for a bounce or a
     /// click. One that is too long is not without an answer, but taken for a hang-up.
     fn too_short(&self) -> Option<Duration> {
-        let tried = self.manners.flash_widths.get(..self.width)?;
+        let tried = self.manners.flash_widths.get(..self.recall.width)?;
         tried.iter().copied().filter(|w| *w < self.flash_width()).max()
     }
 
@@ -167,13 +166,13 @@ impl Transfer {
     /// of its own. Where the recall tone does not tell it apart, only the caller's voice does. Not asked where the user has
     /// given this line's flash width, nor where the user decides what comes next.
     fn may_be_a_new_call(&self, tone: Tone) -> bool {
-        let known = self.manners.flash_is_known || self.checked == Some(tone);
+        let known = self.manners.flash_is_known || self.recall.checked == Some(tone);
         tone.is(ToneKind::Dial) && !known && self.plan.goal != Goal::Hold && !self.aborted
     }
 
     /// Whoever is heard now is whom we talked with before: that is not the caller.
     fn not_seen(&mut self, now: Time, why: Why, held: String) {
-        self.back_attempts += 1;
+        self.back.attempts += 1;
         let ms = self.flash_width().as_millis() as u64;
         let name = match why {
             Why::Consult => "flash",
@@ -182,7 +181,7 @@ impl Transfer {
             Why::Join => "join",
         };
         let step = Step::new(now, name).ms(ms).heard(held);
-        if self.back_attempts < BACK_ATTEMPTS {
+        if self.back.attempts < BACK_ATTEMPTS {
             self.out.tell(step.result("not seen by the exchange, again"));
             self.settle(now, why);
         } else {
@@ -193,12 +192,12 @@ impl Transfer {
 
     pub(super) fn no_recall_tone(&mut self, now: Time) {
         let ms = self.flash_width().as_millis() as u64;
-        if let Some(held) = self.loop_held.take() {
+        if let Some(held) = self.since_flash.loop_held.take() {
             self.out.tell(Step::new(now, "flash").ms(ms).heard(held).result("not seen by the exchange"));
-            if self.flash_went_out {
+            if self.recall.went_out {
                 // one before may have put the caller on hold without a tone: he is not claimed to be here
                 self.silent_hold = true;
-                self.width = self.manners.flash_widths.len();
+                self.recall.width = self.manners.flash_widths.len();
                 return self.prove_caller(now);
             }
             // the exchange has seen no flash of any width, and cannot before that telephone is hung up
@@ -206,29 +205,29 @@ impl Transfer {
             return self.end(Transferred::FlashUnanswered);
         }
         self.out.tell(Step::new(now, "flash").ms(ms).heard("no recall tone"));
-        if self.width_taken.is_none() {
-            self.width += 1;
-            if self.width < self.manners.flash_widths.len() && !self.aborted {
+        if self.recall.width_taken.is_none() {
+            self.recall.width += 1;
+            if self.recall.width < self.manners.flash_widths.len() && !self.aborted {
                 self.settle(now, Why::Consult);
-            } else if self.strange_tone {
+            } else if self.since_flash.strange_tone {
                 self.end(Transferred::FlashUnanswered);
             } else {
                 // an exchange that holds without a tone, or with a spoken word, has the caller waiting now
                 self.silent_hold = true;
-                self.width = self.manners.flash_widths.len();
+                self.recall.width = self.manners.flash_widths.len();
                 self.prove_caller(now);
             }
             return;
         }
         // This exchange takes this width. Where the flash back had made a three-way call with the failed leg, this one
         // has dropped that leg (Asterisk does so, and the three-way service of North America): the next one recalls.
-        self.unanswered += 1;
-        if self.unanswered < UNANSWERED_MAX {
+        self.recall.unanswered += 1;
+        if self.recall.unanswered < UNANSWERED_MAX {
             self.settle(now, Why::Consult);
         } else {
-            self.unanswered = 0;
+            self.recall.unanswered = 0;
             self.forget_attempts();
-            self.released_in_vain = std::mem::take(&mut self.releasing);
+            self.back.released_in_vain = std::mem::take(&mut self.releasing);
             self.prove_caller(now);
         }
     }

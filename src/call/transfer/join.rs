@@ -30,7 +30,7 @@ impl Transfer {
 
     pub(super) fn listen_for_joining(&mut self, now: Time) {
         self.state = State::Joining;
-        self.speech = false;
+        self.since_flash.speech = false;
         self.timers.stop_all();
         let listen = if self.code(Why::Join).is_some() { SPEAKS } else { LISTEN };
         self.timers.set(Timer::Confirmed, now + listen);
@@ -40,7 +40,7 @@ impl Transfer {
         let mut let_go = false;
         let heard = match event {
             Event::Heard(Heard::Speech { .. }) => {
-                self.speech = true;
+                self.since_flash.speech = true;
                 if self.code(Why::Join).is_some() {
                     self.timers.stop_all();
                     self.join_heard(now);
@@ -66,18 +66,18 @@ impl Transfer {
         } else {
             self.go_back(now);
             // so long is no loose contact: the exchange has nobody for us any more
-            self.disconnected = let_go && !self.may_hold_nobody;
+            self.back.disconnected = let_go && !self.may_hold_nobody;
         }
     }
 
     pub(super) fn join_heard(&mut self, now: Time) {
-        if self.code(Why::Join).is_some() && !(self.speech && self.tone_before_code) {
+        if self.code(Why::Join).is_some() && !(self.since_flash.speech && self.since_flash.tone_before_code) {
             // no recall tone, and a voice: of the second party, by an exchange that has not seen the flash. No voice: of nobody,
             // or a register that waits for more digits
-            let heard = if self.speech { "no recall tone, speech" } else { "nobody speaks" };
+            let heard = if self.since_flash.speech { "no recall tone, speech" } else { "nobody speaks" };
             return self.not_joined(now, heard.into(), false);
         }
-        let evidence = if self.speech { Evidence::Speech } else { Evidence::NoTone };
+        let evidence = if self.since_flash.speech { Evidence::Speech } else { Evidence::NoTone };
         self.out.tell(self.join_step(now).heard(evidence.name()).result("joined"));
         self.state = State::Joined;
         let target = (self.plan.goal != Goal::Hold).then_some(self.target);

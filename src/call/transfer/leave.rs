@@ -47,12 +47,12 @@ impl Transfer {
                 self.out.tell(Step::new(now, "complete").target(target).heard("speech").result("code not taken"));
                 self.go_back(now);
             }
-            Event::Heard(Heard::Tone { tone, .. }) if tone.kind.is_dial_tone() && self.tone_before_code => {
+            Event::Heard(Heard::Tone { tone, .. }) if tone.kind.is_dial_tone() && self.since_flash.tone_before_code => {
                 self.leave(now, &tone.to_string());
             }
             Event::Heard(Heard::Tone { tone, .. }) if tone.kind.is_dial_tone() => {
                 // the recall tone, late: the code fell on deaf ears
-                self.tone_before_code = true;
+                self.since_flash.tone_before_code = true;
                 self.state = State::Listening(Why::Complete);
                 self.timers.stop_all();
                 self.timers.set(Timer::SendDigits, now + RECEIVER_READY);
@@ -79,13 +79,13 @@ impl Transfer {
     /// The flash before the code brought no tone, and the one before the consultation may have been taken for a hang-up: then
     /// what sounds like our release is what everybody hears who is left alone.
     pub(super) fn code_may_be_for_nobody(&self) -> bool {
-        self.new_call || (self.may_hold_nobody && !self.tone_before_code)
+        self.new_call || (self.may_hold_nobody && !self.since_flash.tone_before_code)
     }
 
     pub(super) fn leave(&mut self, now: Time, heard: &str) {
         self.timers.stop_all();
         self.progress = None;
-        self.second_party = false;
+        self.second.is_there = false;
         let mut step = Step::new(now, "hang-up").target(shown(&self.plan.targets[self.target]));
         if !heard.is_empty() {
             step = step.heard(heard);
@@ -158,7 +158,7 @@ impl Transfer {
             return self.end(Transferred::Unproven { target });
         }
         self.out.tell(step.result("proven"));
-        if self.not_answered_yet {
+        if self.second.not_answered_yet {
             proof.push("still ringing when we left".into());
         }
         self.end(match self.at_voicemail() {
@@ -169,7 +169,7 @@ impl Transfer {
 
     pub(super) fn recalled(&mut self, now: Time) {
         self.out.tell(Step::new(now, "watch").heard("recall ringing").result("recalled"));
-        self.rung_back = true;
+        self.since_flash.rung_back = true;
         self.timers.stop_all();
         self.state = State::AnsweringRecall;
         self.out.act(Action::OffHook);

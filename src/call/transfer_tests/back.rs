@@ -1,0 +1,202 @@
+//! The way back to the caller.
+
+use super::*;
+
+#[test]
+fn the_receiver_is_never_put_down_while_the_only_target_is_busy() {
+    let exchange = Exchange { flash: [recall(), caller_speaks()].into(), dial: [busy()].into(), ..Default::default() };
+    let run = run(&["5550101"], false, manners(), exchange);
+    assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech });
+    assert!(!run.actions.contains(&Action::OnHook));
+}
+
+#[test]
+fn a_silent_caller_is_proven_by_the_absence_of_any_tone() {
+    let exchange = Exchange { flash: [recall(), vec![]].into(), dial: [busy()].into(), ..Default::default() };
+    let run = run(&["5550101"], true, manners(), exchange);
+    assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::NoTone });
+}
+
+#[test]
+fn ringback_still_heard_after_the_flash_back_is_not_the_caller() {
+    // nobody answers for 20 s; the first flash back is lost, and ringback goes on after one of its pauses
+    let rings = vec![(2_500, tone(ToneKind::Ringback))];
+    let exchange = Exchange {
+        flash: [recall(), vec![(4_900, tone(ToneKind::Ringback))], caller_speaks()].into(),
+        dial: [rings].into(),
+        ..Default::default()
+    };
+    let run = run(&["5550102"], true, manners(), exchange);
+    assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech });
+    assert!(run.steps.iter().any(|s| s.step == "back" && s.result.as_deref() == Some("again")), "{:#?}", run.steps);
+}
+
+#[test]
+fn a_caller_who_plays_a_tone_is_told_from_silence() {
+    let plays = vec![(400, Event::Heard(Heard::OtherTone { hz: 1004, since: Time::ZERO }))];
+    let exchange = Exchange { flash: [recall(), plays].into(), dial: [busy()].into(), ..Default::default() };
+    let run = run(&["5550101"], true, manners(), exchange);
+    assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::OtherTone });
+}
+
+#[test]
+fn dial_tone_on_every_way_back_is_told_as_a_lost_party() {
+    let back = || vec![(500, tone(ToneKind::Dial))];
+    let exchange = Exchange {
+        flash: [recall(), back(), back(), back(), back()].into(),
+        dial: [busy()].into(),
+        ..Default::default()
+    };
+    let run = run(&["5550101"], true, manners(), exchange);
+    assert_eq!(run.result, Transferred::PartyLost);
+}
+
+#[test]
+fn an_announcement_that_goes_on_after_the_flash_back_is_not_the_caller() {
+    let sit = || vec![(2_000, tone(ToneKind::Sit))];
+    let goes_on = vec![(300, speech()), (6_000, tone(ToneKind::Sit))];
+    let exchange =
+        Exchange { flash: [recall(), goes_on, caller_speaks()].into(), dial: [sit()].into(), ..Default::default() };
+    let run = run(&["5550104"], true, manners(), exchange);
+    let back: Vec<_> = run.steps.iter().filter(|s| s.step == "back").filter_map(|s| s.result.as_deref()).collect();
+    assert_eq!(back, ["again", "caller is back"]);
+    assert_eq!(run.actions.iter().filter(|a| matches!(a, Action::Flash(_))).count(), 3);
+}
+
+#[test]
+fn a_flash_hidden_by_another_telephone_after_one_that_was_not_claims_no_caller() {
+    let targets = vec![Target { name: None, number: "5550100".parse().unwrap() }];
+    let mut machine = Transfer::new(Time::ZERO, TransferPlan::to(targets, true, Duration::from_secs(20)), manners());
+    let hidden = Event::LoopHeld { millivolts: 7_000 };
+    let mut now = Time::ZERO;
+    let mut flashes = 0;
+    let result = loop {
+        match machine.poll_output() {
+            Some(Output::Do(Action::Flash(_))) => {
+                flashes += 1;
+                now += Duration::from_millis(700);
+                if flashes > 1 {
+                    machine.handle(now, &hidden);
+                }
+                machine.handle(now, &Event::FlashDone);
+            }
+            Some(Output::Done(result)) => break result,
+            Some(_) => {}
+            None => {
+                now = machine.poll_timeout().expect("it goes on");
+                machine.handle_timeout(now);
+            }
+        }
+    };
+    assert!(!matches!(result, Transferred::FlashUnanswered), "the first flash may have put him on hold: {result:?}");
+}
+
+#[test]
+fn a_way_back_that_only_silence_follows_is_gone_once_more() {
+    // the register got no digit the first time: the caller is still on hold
+    let exchange = Exchange {
+        flash: [recall(), vec![], vec![]].into(),
+        dial: [busy(), vec![], caller_speaks()].into(),
+        ..Default::default()
+    };
+    let run = run(&["5550101"], true, etsi(), exchange);
+    assert_eq!(dialled(&run), ["5550101", "1", "1"]);
+    assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech });
+}
+
+#[test]
+fn battery_that_fails_for_a_moment_on_the_way_back_is_a_hang_up_only_by_what_follows() {
+    let back = |events: &[(u64, Event)]| {
+        let flash = [recall(), events.to_vec()].into();
+        run(&["5550101"], true, manners(), Exchange { flash, dial: [busy()].into(), ..Default::default() })
+    };
+    let loose = back(&[(300, disconnect(250)), (4_000, speech())]);
+    assert_eq!(loose.result, Transferred::CallerBack { evidence: Evidence::Speech });
+    let silent = back(&[(300, disconnect(500))]);
+    assert_eq!(silent.result, Transferred::CallerUnproven, "{:#?}", silent.steps);
+    let left = || vec![(300, disconnect(500)), (6_000, tone(ToneKind::Dial))];
+    let flash = [recall(), left(), dial_tone()].into();
+    let gone = run(&["5550101"], true, manners(), Exchange { flash, dial: [busy()].into(), ..Default::default() });
+    assert_eq!(gone.result, Transferred::CallerGone, "{:#?}", gone.steps);
+    // the busy tone was left on the line by a flash that was not seen: that is not the caller's hang-up
+    let flash = [recall(), vec![(300, disconnect(250)), (1_500, tone(ToneKind::Busy))], caller_speaks()].into();
+    let unseen = run(&["5550101"], true, manners(), Exchange { flash, dial: [busy()].into(), ..Default::default() });
+    assert_eq!(unseen.result, Transferred::CallerBack { evidence: Evidence::Speech });
+}
+
+#[test]
+fn who_hangs_up_before_the_first_flash_is_told_to_have_done_so() {
+    let gone = || vec![(500, tone(ToneKind::Busy))];
+    let by_tone = Exchange { flash: [gone(), gone(), gone()].into(), ..Default::default() };
+    assert_eq!(run(&["5550100"], true, manners(), by_tone).result, Transferred::CallerGone);
+    let opened = vec![(100, disconnect(500)), (900, tone(ToneKind::Dial))];
+    let by_loop = Exchange { flash: [opened, dial_tone(), dial_tone(), dial_tone()].into(), ..Default::default() };
+    assert_eq!(run(&["5550100"], true, manners(), by_loop).result, Transferred::CallerGone);
+}
+
+#[test]
+fn where_a_recall_tone_leads_back_its_absence_makes_a_voice_nobodys() {
+    let exchange = |flash: [Vec<(u64, Event)>; 3]| Exchange {
+        flash: flash.into(),
+        dial: [answers(), caller_speaks(), caller_speaks()].into(),
+        play: [vec![(900, presses('2'))]].into(),
+        ..Default::default()
+    };
+    let seen = run_plan(briefed(&["5550114"]), etsi(), exchange([recall(), recall(), vec![]]));
+    assert_eq!(seen.result, Transferred::CallerBack { evidence: Evidence::Speech }, "{:#?}", seen.steps);
+    assert_eq!(flash_count(&seen), 2);
+    let unseen_once = run_plan(briefed(&["5550114"]), etsi(), exchange([recall(), vec![], recall()]));
+    assert_eq!(unseen_once.result, Transferred::CallerBack { evidence: Evidence::Speech }, "{:#?}", unseen_once.steps);
+    assert_eq!(flash_count(&unseen_once), 3);
+    let never_seen = run_plan(briefed(&["5550114", "5550100"]), etsi(), exchange([recall(), vec![], vec![]]));
+    assert_eq!(never_seen.result, Transferred::CallerUnproven, "{:#?}", never_seen.steps);
+    assert_eq!(back_steps(&never_seen), ["again", "whose voice it is, nothing tells"]);
+}
+
+#[test]
+fn noise_over_the_tone_of_a_failed_call_is_not_the_caller() {
+    let reorder = || vec![(800, tone(ToneKind::Congestion))];
+    let noise = vec![(100, speech()), (1_700, tone(ToneKind::Congestion))];
+    let flash = [recall(), reorder(), noise, caller_speaks()].into();
+    let dial = [vec![(2_500, tone(ToneKind::Congestion))]].into();
+    let run = run(&["5550105"], true, manners(), Exchange { flash, dial, ..Default::default() });
+    assert_eq!(back_steps(&run), ["again", "again", "caller is back"]);
+    assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech });
+}
+
+#[test]
+fn a_silence_that_sounds_break_is_no_proof_of_the_caller() {
+    // a busy tone that goes on after a flash that was not seen; noise has cut into it, and it is known late
+    let silent = |at: u64, since: u64| (at, Event::Heard(Heard::Silence { since: Time::ms(since) }));
+    let at_flash = 6_400;
+    let cut = vec![silent(700, at_flash + 1_100), silent(1_700, at_flash + 2_100), (4_300, tone(ToneKind::Busy))];
+    let flash = [recall(), cut, caller_speaks()].into();
+    let run = run(&["5550101"], true, manners(), Exchange { flash, dial: [busy()].into(), ..Default::default() });
+    assert_eq!(back_steps(&run), ["again", "caller is back"]);
+    assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech });
+}
+
+#[test]
+fn a_caller_who_left_is_told_from_one_who_was_lost_also_after_a_flash_that_was_not_seen() {
+    let busy_tone = || vec![(900, tone(ToneKind::Busy))];
+    let unseen = || vec![(300, tone(ToneKind::Congestion))];
+    let dial = [vec![(2_500, tone(ToneKind::Congestion))], vec![(900, tone(ToneKind::Congestion))]];
+    let dial = dial.into_iter().chain([busy_tone(), busy_tone(), busy_tone()]).collect();
+    let flash = [recall(), unseen(), recall(), recall(), recall()].into();
+    let run = run(&["5550103"], true, etsi(), Exchange { flash, dial, ..Default::default() });
+    assert_eq!(run.result, Transferred::CallerGone, "{:#?}", run.steps);
+}
+
+#[test]
+fn where_no_flash_brought_a_tone_a_long_opening_and_dial_tone_tell_that_the_caller_hung_up() {
+    let after = |open_ms, kind| {
+        let opened = vec![(1_000, disconnect(open_ms)), (2_500, tone(kind))];
+        let again = || vec![(500, tone(kind))];
+        let flash = [vec![], vec![], vec![], opened, again(), again(), again()].into();
+        run(&["5550100"], true, manners(), Exchange { flash, ..Default::default() }).result
+    };
+    assert_eq!(after(500, ToneKind::Dial), Transferred::CallerGone);
+    // a loose contact, or the recall tone of an exchange that holds him and takes its time
+    assert_eq!(after(120, ToneKind::Dial), Transferred::PartyLost);
+    assert_eq!(after(500, ToneKind::RecallDial), Transferred::PartyLost);
+}
