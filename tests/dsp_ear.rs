@@ -169,6 +169,29 @@ fn congestion_is_not_busy() {
 }
 
 #[test]
+fn where_only_softer_bursts_tell_congestion_from_busy_both_are_named_at_any_level() {
+    // Australia: every second burst of congestion is 10 dB softer
+    for (dbm0, noise_dbm0) in [(-10.0, -60.0), (-18.0, -50.0), (-27.0, -60.0)] {
+        for kind in [ToneKind::Busy, ToneKind::Congestion] {
+            let tone = ToneGenerator::at_level(country("au").tone(kind).unwrap(), dbm0);
+            let mut line = Line::of("au").silence(500).plays(tone, 6000).silence(2000);
+            Noise::new(7, noise_dbm0).add_to(&mut line.samples);
+            let heard = line.heard();
+            let names: Vec<Tone> = named(&heard).iter().map(|n| n.1).collect();
+            assert_eq!(names, [Tone::from(kind)], "{dbm0} dBm0: {heard:?}");
+        }
+    }
+}
+
+#[test]
+fn of_two_names_for_one_tone_the_better_known_comes_first() {
+    // Czechia: 165 ms on and off is congestion by two sources, and busy by one that others contradict
+    let heard = Line::of("cz").silence(500).tone(ToneKind::Congestion, 4000).silence(1000).heard();
+    let tone = Tone { kind: ToneKind::Congestion, or: Some(ToneKind::Busy) };
+    assert_eq!(named(&heard).iter().map(|n| n.1).collect::<Vec<_>>(), [tone]);
+}
+
+#[test]
 fn special_information_tones_are_named_before_the_announcement() {
     let heard = Line::of("us").silence(400).tone(ToneKind::Sit, 990).speech(3, 3000).heard();
     let [(told, tone, _)] = named(&heard)[..] else { panic!("{heard:?}") };

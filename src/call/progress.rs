@@ -141,7 +141,8 @@ impl Progress {
                     self.out.push_back(Progressed::Alerting { since });
                 }
             }
-            Heard::Tone { tone, .. } if tone.is(ToneKind::Busy) => {
+            // busy, or what this country's exchanges give for several things; the surer name comes first
+            Heard::Tone { tone, .. } if tone.is(ToneKind::Busy) && tone.kind != ToneKind::Congestion => {
                 // a line that rang was not busy: the called side refused, and this is how the exchange says so
                 let ending = if self.alerting_since.is_some() { Ending::Rejected } else { Ending::Busy };
                 self.failed(ending, Some(tone.kind));
@@ -272,10 +273,18 @@ mod tests {
     }
 
     #[test]
-    fn a_tone_that_may_be_busy_or_reorder_is_taken_as_busy() {
-        let either = Tone { kind: ToneKind::Congestion, or: Some(ToneKind::Busy) };
-        let said = run(&[(900, Event::Heard(Heard::Tone { tone: either, since: Time::ZERO }))], 2_000);
-        assert!(matches!(said[0], Progressed::Failed { ending: Ending::Busy, .. }));
+    fn a_tone_that_may_be_busy_or_reorder_is_what_it_is_likelier_to_be() {
+        let ending = |kind, or| {
+            let either = Tone { kind, or: Some(or) };
+            match run(&[(900, Event::Heard(Heard::Tone { tone: either, since: Time::ZERO }))], 2_000)[0] {
+                Progressed::Failed { ending, .. } => ending,
+                ref other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(ending(ToneKind::Busy, ToneKind::Congestion), Ending::Busy);
+        assert_eq!(ending(ToneKind::Congestion, ToneKind::Busy), Ending::Congestion);
+        // who hears busy where the far side has hung up hears busy
+        assert_eq!(ending(ToneKind::Disconnect, ToneKind::Busy), Ending::Busy);
     }
 
     #[test]

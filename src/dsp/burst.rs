@@ -55,8 +55,8 @@ pub enum Edge {
     Began { at: Time, partial: bool, after_quiet: bool },
     /// What fits after another look.
     Fits(SoundSet),
-    /// Over, and these sounds fitted for most of it. Empty: none did.
-    Ended { at: Time, fitted: SoundSet },
+    /// Over, and these sounds fitted for most of it. Empty: none did. `power`: its mean square.
+    Ended { at: Time, fitted: SoundSet, power: f32 },
     /// It is none of the country's tones; since then.
     Strange { at: Time },
 }
@@ -67,6 +67,8 @@ pub struct Tracker {
     sounds: Sounds,
     /// Fewer blocks than these without sound are bridged.
     gap_blocks: u32,
+    /// Below this share of the last tone's power is a gap.
+    gap_share: f32,
     burst: Option<Burst>,
     quiet_since: Time,
     /// Before this we heard nothing.
@@ -116,11 +118,13 @@ struct Burst {
 }
 
 impl Tracker {
-    /// `gap_blocks`: fewer blocks of 5 ms without sound are no gap.
-    pub fn new(sounds: Sounds, gap_blocks: u32, start: Time) -> Tracker {
+    /// `gap_blocks`: fewer blocks of 5 ms without sound are no gap. `softest_db`: how much softer than the others the softest
+    /// burst of a tone is.
+    pub fn new(sounds: Sounds, gap_blocks: u32, softest_db: f32, start: Time) -> Tracker {
         Tracker {
             sounds,
             gap_blocks,
+            gap_share: GAP_SHARE * level::gain(softest_db).powi(2),
             burst: None,
             quiet_since: start,
             listening_since: start,
@@ -143,7 +147,7 @@ impl Tracker {
         self.blocks += 1;
         self.looked = None;
         let began = now - BLOCK_TIME;
-        let threshold = self.threshold().max(if following { GAP_SHARE * self.tone_level } else { 0.0 });
+        let threshold = self.threshold().max(if following { self.gap_share * self.tone_level } else { 0.0 });
         match &mut self.burst {
             None if power > threshold => self.burst = Some(Burst::new(began, power, SoundSet::NONE, 0)),
             None => {}
@@ -255,13 +259,13 @@ impl Tracker {
             let middle = burst.last_fit + first_fit.since(burst.last_fit) / 2;
             let at = (middle - window / 2).max(burst.since + BLOCK_TIME);
             let age = (now.since(at).as_micros() / BLOCK_TIME.as_micros()) as u32;
-            let (partial, fitted) = (burst.strange, burst.tally.most());
+            let (partial, fitted, power) = (burst.strange, burst.tally.most(), burst.level);
             let mut next = Burst::new(at, burst.level, steady, age);
             next.recent = burst.recent;
             next.last_fit = now;
             self.burst = Some(next);
             let follows_tone = !fitted.is_empty() && !partial;
-            tell(if follows_tone { Edge::Ended { at, fitted } } else { Edge::Strange { at } });
+            tell(if follows_tone { Edge::Ended { at, fitted, power } } else { Edge::Strange { at } });
             tell(Edge::Began { at, partial, after_quiet: follows_tone });
             // after another tone, what these looks fitted is told with the next one: they have some of it in them, and two
             // tones of which one stops look like two others for a moment
@@ -291,7 +295,7 @@ impl Tracker {
         if !fitted.is_empty() {
             self.tone_level = burst.level;
         }
-        tell(Edge::Ended { at: burst.below_since, fitted });
+        tell(Edge::Ended { at: burst.below_since, fitted, power: burst.level });
     }
 
     /// Looks at the last `age` blocks before the last `ago`.

@@ -15,7 +15,7 @@
 use super::sound::{SoundSet, Sounds};
 use crate::clock::Time;
 use crate::event::{Heard, Tone, ToneKind};
-use crate::facts::{ToneSpec, ToneStep};
+use crate::facts::{Confidence, ToneSpec, ToneStep};
 use std::time::Duration;
 
 /// Off by more than this share of a duration, and [`TOLERANCE`] more, is another cadence.
@@ -45,6 +45,8 @@ const DONE: Duration = Duration::from_millis(60);
 const LAG: Duration = Duration::from_millis(40);
 /// And the change of one sound to another, which is seen when a whole window holds the new one.
 const CHANGE_LAG: Duration = Duration::from_millis(220);
+/// Two bursts are as loud as each other: within 5 dB, where others differ by 10.
+const AS_LOUD: std::ops::Range<f32> = 0.316..3.16;
 /// Bursts at most this far apart began together.
 const TOGETHER: Duration = Duration::from_millis(60);
 /// When two tones fit for so long, the better one is named, and the other with it.
@@ -54,6 +56,8 @@ const PATIENCE: Duration = Duration::from_millis(8000);
 struct Element {
     /// Empty: a gap.
     sounds: SoundSet,
+    /// Its power, where the loudest burst of the tone has 1.
+    power: f32,
     nominal: Duration,
     min: Duration,
     max: Duration,
@@ -88,6 +92,9 @@ struct Pattern {
     bursts_needed: u32,
     /// Patterns of other kinds that nobody can tell from this one.
     same_as: Vec<usize>,
+    /// Only how loud its bursts are tells it from another.
+    told_by_level: bool,
+    confidence: Confidence,
 }
 
 /// One tone that it might be, and how far it has come.
@@ -104,6 +111,8 @@ struct Hypothesis {
     /// Nothing sounded until it began.
     after_quiet: bool,
     bursts: u32,
+    /// Of the first burst, were it as loud as the loudest. 0: not known yet.
+    power: f32,
     measured: u32,
     /// Sum of relative deviations.
     error: f32,
@@ -147,9 +156,12 @@ impl Recogniser {
         // in the order of the kinds, so that the commoner tone is the first named of two that are the same
         patterns.sort_by_key(|p| p.kind);
         for i in 0..patterns.len() {
-            patterns[i].same_as = (0..patterns.len())
-                .filter(|&j| patterns[j].kind != patterns[i].kind && patterns[i].is_like(&patterns[j]))
-                .collect();
+            let of_other_kinds = (0..patterns.len()).filter(|&j| patterns[j].kind != patterns[i].kind);
+            let (told_by_level, same_as): (Vec<usize>, Vec<usize>) = of_other_kinds
+                .filter(|&j| patterns[i].is_like(&patterns[j]))
+                .partition(|&j| !patterns[i].is_as_level_as(&patterns[j]));
+            patterns[i].told_by_level = !told_by_level.is_empty();
+            patterns[i].same_as = same_as;
         }
         let most = patterns.iter().map(|p| p.elements.len()).sum::<usize>() * 2;
         Recogniser {
@@ -219,6 +231,7 @@ impl Recogniser {
                         partial,
                         after_quiet,
                         bursts: 0,
+                        power: 0.0,
                         measured: 0,
                         error: 0.0,
                     });
@@ -234,8 +247,8 @@ impl Recogniser {
         });
     }
 
-    /// The burst that was on is over.
-    pub fn burst_ended(&mut self, at: Time, out: &mut Vec<Heard>) {
+    /// The burst that was on is over; `power` is its mean square.
+    pub fn burst_ended(&mut self, at: Time, power: f32, out: &mut Vec<Heard>) {
         self.keep(at, Duration::ZERO, out, |pattern, h| {
             let Some(element) = pattern.elements.get(h.element) else { return false };
             let lasted = at.since(h.element_began);
@@ -245,6 +258,11 @@ impl Recogniser {
             if lasted >= element.min {
                 h.bursts += 1;
                 h.deviate(element, lasted);
+                let power = power / element.power;
+                if pattern.told_by_level && h.power > 0.0 && !AS_LOUD.contains(&(power / h.power)) {
+                    return false;
+                }
+                h.power = power;
             }
             h.partial = false;
             h.last_burst_ended = at;
@@ -365,19 +383,34 @@ impl Recogniser {
             if patient && !kin.any(|h| self.patterns[h.pattern].same_as.contains(&rival.pattern)) {
                 return;
             }
-            or = Some(or.map_or(kind, |k: ToneKind| k.min(kind)));
+            or = Some(or.map_or(kind, |k: ToneKind| self.likelier(k, kind, best.began)));
         }
-        let (kind, or) = match or {
-            Some(other) if other < pattern.kind => (other, Some(pattern.kind)),
-            or => (pattern.kind, or),
+        let tone = match or {
+            Some(other) if self.likelier(other, pattern.kind, best.began) == other => {
+                Tone { kind: other, or: Some(pattern.kind) }
+            }
+            or => Tone { kind: pattern.kind, or },
         };
-        let tone = Tone { kind, or };
         out.push(Heard::Tone { tone, since: best.began });
         if pattern.elements.len() == best.element {
             out.push(Heard::ToneEnded { tone, at: best.last_burst_ended });
             self.hypotheses.clear();
         } else {
             self.named = Some(Named { tone, since: best.began, pattern: best.pattern });
+        }
+    }
+
+    /// Of two that cannot be told apart: the one that the country's facts are surer of to sound like this, or the commoner.
+    fn likelier(&self, a: ToneKind, b: ToneKind, began: Time) -> ToneKind {
+        let confidence = |kind: ToneKind| {
+            let fitting =
+                self.hypotheses.iter().filter(|h| h.began <= began + TOGETHER).map(|h| &self.patterns[h.pattern]);
+            fitting.filter(|p| p.kind == kind).map(|p| p.confidence).max()
+        };
+        match confidence(a).cmp(&confidence(b)) {
+            std::cmp::Ordering::Equal => a.min(b),
+            std::cmp::Ordering::Less => b,
+            std::cmp::Ordering::Greater => a,
         }
     }
 
@@ -422,53 +455,58 @@ impl Hypothesis {
 
 impl Pattern {
     fn new(spec: &ToneSpec, sounds: &mut Sounds, shortest_gap: Duration) -> Option<Pattern> {
-        let mut make = |steps: &[ToneStep]| -> Vec<(SoundSet, Option<Duration>)> {
-            steps
-                .iter()
-                .filter(|s| s.lasts != Some(Duration::ZERO))
-                .map(|s| (sounds.add(spec, &s.sound), s.lasts))
-                .collect()
+        let mut make = |steps: &[ToneStep]| -> Vec<Part> {
+            let steps = steps.iter().filter(|s| s.lasts != Some(Duration::ZERO));
+            let part = |s: &ToneStep| {
+                let power = super::level::gain(s.relative_db).powi(2);
+                Part { sounds: sounds.add(spec, &s.sound), power, lasts: s.lasts }
+            };
+            steps.map(part).collect()
         };
         let mut intro = merged(make(&spec.intro), shortest_gap);
         let mut steps = merged(make(&spec.steps), shortest_gap);
         // lists of tones give one period of a special dial tone, and it goes on until somebody dials
-        let ends_in_gap = steps.len() > 1 && steps.last().is_some_and(|s| s.0.is_empty());
+        let ends_in_gap = steps.len() > 1 && steps.last().is_some_and(Part::is_gap);
         let spec_repeats = spec.repeats || (spec.kind.is_dial_tone() && ends_in_gap);
         // a loop of one sound is that sound without end
         if spec_repeats && steps.len() == 1 {
-            steps[0].1 = None;
+            steps[0].lasts = None;
         }
         let mut repeats = spec_repeats && !steps.is_empty();
-        if repeats && steps.last().is_some_and(|s| s.1.is_none()) {
+        if repeats && steps.last().is_some_and(|s| s.lasts.is_none()) {
             // what never ends is the last thing that there is
             intro = merged(intro.into_iter().chain(steps.drain(..)).collect(), shortest_gap);
             repeats = false;
         }
         let repeats_from = intro.len();
-        let mut all: Vec<(SoundSet, Option<Duration>)> = intro.into_iter().chain(steps).collect();
-        let is_gap = |s: &(SoundSet, Option<Duration>)| s.0.is_empty();
+        let mut all: Vec<Part> = intro.into_iter().chain(steps).collect();
         if !repeats {
-            while all.last().is_some_and(is_gap) {
+            while all.last().is_some_and(Part::is_gap) {
                 all.pop();
             }
         }
-        if all.first().is_some_and(is_gap) && !repeats {
+        if all.first().is_some_and(Part::is_gap) && !repeats {
             all.remove(0);
         }
-        if !all.iter().any(|s| !is_gap(s)) {
+        if all.iter().all(Part::is_gap) {
             return None;
         }
         let mut elements = Vec::new();
         let mut first_of_loop = 0;
-        for (i, (set, lasts)) in all.iter().enumerate() {
+        for (i, part) in all.iter().enumerate() {
             if i == repeats_from {
                 first_of_loop = elements.len();
             }
-            elements.push(element(spec.kind, *set, *lasts));
+            elements.push(element(spec.kind, part));
             let next = all.get(i + 1).or_else(|| if repeats { all.get(repeats_from) } else { None });
-            if !set.is_empty() && next.is_some_and(|n| !is_gap(n)) {
-                let join = Element { sounds: SoundSet::NONE, nominal: Duration::ZERO, min: Duration::ZERO, max: JOIN };
-                elements.push(join);
+            if !part.is_gap() && next.is_some_and(|n| !n.is_gap()) {
+                elements.push(Element {
+                    sounds: SoundSet::NONE,
+                    power: 1.0,
+                    nominal: Duration::ZERO,
+                    min: Duration::ZERO,
+                    max: JOIN,
+                });
             }
         }
         let looped = &elements[if repeats { first_of_loop } else { 0 }..];
@@ -499,11 +537,28 @@ impl Pattern {
             _ => 1,
         };
         let repeats_from = repeats.then_some(first_of_loop);
-        Some(Pattern { kind: spec.kind, elements, repeats_from, bursts_needed, same_as: Vec::new() })
+        let confidence = spec.provenance.confidence;
+        let same_as = Vec::new();
+        Some(Pattern {
+            kind: spec.kind,
+            elements,
+            repeats_from,
+            bursts_needed,
+            same_as,
+            told_by_level: false,
+            confidence,
+        })
     }
 
     fn next(&self, element: usize) -> Option<usize> {
         if element + 1 < self.elements.len() { Some(element + 1) } else { self.repeats_from }
+    }
+
+    /// Every burst of theirs is as loud as the others, or the same ones are softer.
+    fn is_as_level_as(&self, other: &Pattern) -> bool {
+        let powers = |p: &Pattern| p.elements.iter().filter(|e| !e.is_gap()).map(|e| e.power).collect::<Vec<_>>();
+        let (a, b) = (powers(self), powers(other));
+        a == b || a.iter().chain(&b).all(|power| *power == 1.0)
     }
 
     /// Heard long enough, the one cannot be told from the other: somewhere in the other's cadence this one fits in for good.
@@ -575,27 +630,46 @@ fn is_rising(elements: &[Element]) -> bool {
     !a.sounds.meets(b.sounds) && !b.sounds.meets(c.sounds) && !a.sounds.meets(c.sounds)
 }
 
+/// What sounds, how loud, and for how long.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    sounds: SoundSet,
+    power: f32,
+    lasts: Option<Duration>,
+}
+
+impl Part {
+    fn is_gap(&self) -> bool {
+        self.sounds.is_empty()
+    }
+
+    fn is_same(&self, other: &Part) -> bool {
+        self.sounds == other.sounds && (self.is_gap() || self.power == other.power)
+    }
+}
+
 /// Neighbours of the same sound are one, and gaps that nobody can hear are none.
-fn merged(steps: Vec<(SoundSet, Option<Duration>)>, shortest_gap: Duration) -> Vec<(SoundSet, Option<Duration>)> {
+fn merged(steps: Vec<Part>, shortest_gap: Duration) -> Vec<Part> {
     let plus = |a: Option<Duration>, b: Option<Duration>| Some(a? + b?);
-    let mut out: Vec<(SoundSet, Option<Duration>)> = Vec::new();
+    let mut out: Vec<Part> = Vec::new();
     let looped = steps.len() > 1;
     for (i, step) in steps.iter().enumerate() {
-        let too_short = step.0.is_empty() && step.1.is_some_and(|d| d < shortest_gap) && looped;
-        let next_sound = steps[(i + 1) % steps.len()].0;
+        let too_short = step.is_gap() && step.lasts.is_some_and(|d| d < shortest_gap) && looped;
+        let next = &steps[(i + 1) % steps.len()];
         match out.last_mut() {
-            Some(last) if last.0 == step.0 => last.1 = plus(last.1, step.1),
+            Some(last) if last.is_same(step) => last.lasts = plus(last.lasts, step.lasts),
             // a gap between two different sounds is heard by the change, however short
-            Some(last) if too_short && last.0 == next_sound => last.1 = plus(last.1, step.1),
+            Some(last) if too_short && last.is_same(next) => last.lasts = plus(last.lasts, step.lasts),
             _ => out.push(*step),
         }
     }
     out
 }
 
-fn element(kind: ToneKind, sounds: SoundSet, lasts: Option<Duration>) -> Element {
+fn element(kind: ToneKind, part: &Part) -> Element {
+    let Part { sounds, power, lasts } = *part;
     let Some(nominal) = lasts else {
-        return Element { sounds, nominal: Duration::ZERO, min: STEADY_AFTER_INTRO, max: Duration::MAX };
+        return Element { sounds, power, nominal: Duration::ZERO, min: STEADY_AFTER_INTRO, max: Duration::MAX };
     };
     let tolerance = match kind {
         ToneKind::Sit if !sounds.is_empty() && nominal < Duration::from_millis(500) => SIT_TOLERANCE,
@@ -603,5 +677,5 @@ fn element(kind: ToneKind, sounds: SoundSet, lasts: Option<Duration>) -> Element
     };
     // gaps of a few hundredths may be bridged by the line's own echo
     let min = if sounds.is_empty() && nominal <= JOIN / 2 { Duration::ZERO } else { nominal.saturating_sub(tolerance) };
-    Element { sounds, nominal, min, max: nominal + tolerance }
+    Element { sounds, power, nominal, min, max: nominal + tolerance }
 }

@@ -70,9 +70,11 @@ impl Ear {
     /// Listens for the tones of this country; the first sample that is fed is at `start`.
     pub fn new(country: &Country, start: Time) -> Ear {
         let mut sounds = Sounds::new();
+        let mut softest_db = 0f32;
         for tone in &country.tones {
             for step in tone.intro.iter().chain(&tone.steps) {
                 sounds.add(tone, &step.sound);
+                softest_db = softest_db.min(step.relative_db);
             }
         }
         // lines that are near each other beat: a short gap may be theirs
@@ -85,7 +87,7 @@ impl Ear {
             block: [0; BLOCK],
             filled: 0,
             front: Front::new(),
-            tracker: Tracker::new(sounds, gap_blocks, start),
+            tracker: Tracker::new(sounds, gap_blocks, softest_db, start),
             recogniser,
             digits: dtmf::Receiver::new(start),
             single: Single::default(),
@@ -183,7 +185,7 @@ impl Ear {
                     ced = ced.or(Some(single.burst));
                 }
             }
-            Edge::Ended { at, fitted } => {
+            Edge::Ended { at, fitted, power } => {
                 let lasted = at.since(single.burst);
                 if fitted == Sounds::CNG && CNG.contains(&lasted) {
                     out.push(Heard::Fax { tone: FaxTone::Cng, since: single.burst });
@@ -192,7 +194,7 @@ impl Ear {
                     *late = single.untold(at);
                 }
                 single.end(at, out);
-                if fitted.is_empty() { recogniser.interrupted(at, out) } else { recogniser.burst_ended(at, out) }
+                if fitted.is_empty() { recogniser.interrupted(at, out) } else { recogniser.burst_ended(at, power, out) }
             }
             Edge::Strange { at } => recogniser.interrupted(at, out),
         });

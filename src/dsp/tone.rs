@@ -53,10 +53,9 @@ impl ToneGenerator {
 
     /// The tone at this level, whatever its sources say.
     pub fn at_level(spec: &ToneSpec, level_dbm0: f32) -> ToneGenerator {
-        let peak = level::peak(level_dbm0);
-        let make = |s: &ToneStep| Step {
-            lasts: s.lasts.map_or(u64::MAX, samples_of),
-            sound: match &s.sound {
+        let make = |s: &ToneStep| {
+            let peak = level::peak(level_dbm0 + s.relative_db);
+            let sound = match &s.sound {
                 Sound::Silence => Voice::Silence,
                 Sound::Sum(hz) => Voice::Sum { oscillators: hz.iter().map(|&f| Oscillator::new(f)).collect(), peak },
                 Sound::Modulated { carrier_hz, by_hz } => Voice::Modulated {
@@ -64,7 +63,8 @@ impl ToneGenerator {
                     by: Oscillator::new(*by_hz),
                     peak: peak / (1.0 + DEPTH * DEPTH / 2.0).sqrt(),
                 },
-            },
+            };
+            Step { sound, lasts: s.lasts.map_or(u64::MAX, samples_of) }
         };
         let steps: Vec<Step> = spec.intro.iter().chain(&spec.steps).map(make).collect();
         // a loop that takes no time would never let go
@@ -168,11 +168,11 @@ mod tests {
     }
 
     fn on(hz: &[f32], ms: u64) -> ToneStep {
-        ToneStep { sound: Sound::Sum(hz.to_vec()), lasts: Some(Duration::from_millis(ms)) }
+        ToneStep { sound: Sound::Sum(hz.to_vec()), relative_db: 0.0, lasts: Some(Duration::from_millis(ms)) }
     }
 
     fn off(ms: u64) -> ToneStep {
-        ToneStep { sound: Sound::Silence, lasts: Some(Duration::from_millis(ms)) }
+        ToneStep { sound: Sound::Silence, relative_db: 0.0, lasts: Some(Duration::from_millis(ms)) }
     }
 
     #[test]
@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn a_modulated_tone_has_the_level_that_was_asked_for() {
         let sound = Sound::Modulated { carrier_hz: 400.0, by_hz: 25.0 };
-        let spec = spec(true, vec![], vec![ToneStep { sound, lasts: None }]);
+        let spec = spec(true, vec![], vec![ToneStep { sound, relative_db: 0.0, lasts: None }]);
         let samples = render(&mut ToneGenerator::new(&spec, -15.0), 8000);
         assert!((level::dbm0(&samples) + 15.0).abs() < 0.2);
     }

@@ -77,6 +77,8 @@ pub struct ToneSpec {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ToneStep {
     pub sound: Sound,
+    /// Against the tone's own level: 0, or less where some bursts are meant to be softer than others.
+    pub relative_db: f32,
     /// `None`: without end.
     pub lasts: Option<Duration>,
 }

@@ -4,6 +4,7 @@
 //!  !350+440/100,!0/100,350+440     parts, comma between
 //!  !                               played once, before what repeats; with `!` on every part nothing repeats
 //!   350+440    400*25    0         sounded together; first modulated in amplitude by second; silence
+//!   425@-10                        softer than the other parts by so many dB
 //!           /100                   milliseconds; without it, without end (only the last part may be)
 //! ```
 
@@ -31,6 +32,8 @@ const MAX_PARTS: usize = 100;
 const MAX_TOGETHER: usize = 4;
 /// The telephone band, and the slowest beat of a modulated tone.
 pub const FREQUENCY_HZ: std::ops::RangeInclusive<f32> = 10.0..=4000.0;
+/// What is softer than that is a gap.
+pub const RELATIVE_DB: std::ops::RangeInclusive<i8> = -15..=0;
 pub const STEP_MS: std::ops::RangeInclusive<u32> = 10..=60_000;
 
 pub fn parse(text: &str) -> Result<Cadence, NotationError> {
@@ -68,7 +71,26 @@ fn step(text: &str, offset: usize) -> Result<ToneStep, NotationError> {
         None => (text, None),
         Some((sound, ms)) => (sound, Some(duration(ms, offset + sound.len() + 1)?)),
     };
-    Ok(ToneStep { sound: parse_sound(sound, offset)?, lasts })
+    let (sound, relative_db) = match sound.split_once('@') {
+        None => (sound, 0.0),
+        Some((sound, db)) => (sound, softer_by(db, offset + sound.len() + 1)?),
+    };
+    Ok(ToneStep { sound: parse_sound(sound, offset)?, relative_db, lasts })
+}
+
+fn softer_by(text: &str, offset: usize) -> Result<f32, NotationError> {
+    match text.parse::<i8>() {
+        Ok(db) if RELATIVE_DB.contains(&db) => Ok(db.into()),
+        _ => Err(NotationError {
+            message: format!(
+                "after `@` come decibels against the other parts, {} to {}: not `{}`",
+                RELATIVE_DB.start(),
+                RELATIVE_DB.end(),
+                text.escape_debug()
+            ),
+            at: offset..offset + text.len(),
+        }),
+    }
 }
 
 fn duration(text: &str, offset: usize) -> Result<Duration, NotationError> {
@@ -144,8 +166,8 @@ mod tests {
             Ok(Cadence {
                 intro: vec![],
                 steps: vec![
-                    ToneStep { sound: Sound::Sum(vec![480.0, 620.0]), lasts: ms(500) },
-                    ToneStep { sound: Sound::Silence, lasts: ms(500) },
+                    ToneStep { sound: Sound::Sum(vec![480.0, 620.0]), relative_db: 0.0, lasts: ms(500) },
+                    ToneStep { sound: Sound::Silence, relative_db: 0.0, lasts: ms(500) },
                 ],
                 repeats: true,
             })
@@ -156,7 +178,7 @@ mod tests {
     fn parts_marked_once_come_before_those_that_repeat() {
         let tone = parse("!425/100,!0/100,425").unwrap();
         assert_eq!(tone.intro.len(), 2);
-        assert_eq!(tone.steps, [ToneStep { sound: Sound::Sum(vec![425.0]), lasts: None }]);
+        assert_eq!(tone.steps, [ToneStep { sound: Sound::Sum(vec![425.0]), relative_db: 0.0, lasts: None }]);
         assert!(tone.repeats);
     }
 
@@ -173,6 +195,13 @@ mod tests {
     }
 
     #[test]
+    fn a_part_may_be_softer_than_the_others() {
+        let steps = parse("425/375,0/375,425@-10/375,0/375").unwrap().steps;
+        assert_eq!(steps.iter().map(|s| s.relative_db).collect::<Vec<_>>(), [0.0, 0.0, -10.0, 0.0]);
+        assert_eq!(steps[2].sound, steps[0].sound);
+    }
+
+    #[test]
     fn faults_are_shown_where_they_are() {
         for (text, at, message) in [
             ("425/500,0/5", 10..11, "after `/` come milliseconds, 10 to 60000: not `5`"),
@@ -184,6 +213,8 @@ mod tests {
             ("425/100,!0/100", 8..14, "a part played once (`!`) comes before those that repeat"),
             ("0/100", 0..5, "it is silent throughout"),
             ("1+2", 0..1, "a frequency is 10 to 4000 Hz (or 0 for silence): not `1`"),
+            ("425@3/375", 4..5, "after `@` come decibels against the other parts, -15 to 0: not `3`"),
+            ("425@-40", 4..7, "after `@` come decibels against the other parts, -15 to 0: not `-40`"),
             ("1e3", 0..3, "a frequency is 10 to 4000 Hz (or 0 for silence): not `1e3`"),
             ("400+425+450+475+500", 16..19, "at most 4 frequencies sound together"),
         ] {
@@ -193,7 +224,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_written_the_fault_lies_within_it(text in "[0-9!+*/,.x-]{0,40}") {
+        fn whatever_is_written_the_fault_lies_within_it(text in "[0-9!+*/,.x@-]{0,40}") {
             if let Err(e) = parse(&text) {
                 prop_assert!(e.at.start <= e.at.end && e.at.end <= text.len());
             }

@@ -24,7 +24,8 @@ fn written(tone: &ToneSpec) -> String {
             Sound::Modulated { carrier_hz, by_hz } => format!("{carrier_hz}*{by_hz}"),
         };
         let lasts = s.lasts.map(|d| format!("/{}", d.as_millis())).unwrap_or_default();
-        format!("{}{sound}{lasts}", if once { "!" } else { "" })
+        let softer = if s.relative_db == 0.0 { String::new() } else { format!("@{}", s.relative_db) };
+        format!("{}{sound}{softer}{lasts}", if once { "!" } else { "" })
     };
     let intro = tone.intro.iter().map(|s| step(true, s));
     let steps = tone.steps.iter().map(|s| step(!tone.repeats, s));

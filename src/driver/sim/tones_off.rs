@@ -15,7 +15,7 @@ pub fn put_off(country: &mut Country, faults: &Faults) {
     let meant = |kind| faults.tones_off.as_ref().is_none_or(|list| list.0.iter().any(|t| t.0 == kind));
     for tone in country.tones.iter_mut().filter(|t| meant(t.kind)) {
         tone.level_dbm0 = Some(tone.level_dbm0.unwrap_or(TONE_DBM0) + level_db);
-        for ToneStep { sound, lasts } in tone.intro.iter_mut().chain(&mut tone.steps) {
+        for ToneStep { sound, lasts, .. } in tone.intro.iter_mut().chain(&mut tone.steps) {
             *lasts = lasts.map(|d| d.mul_f32(cadence));
             match sound {
                 Sound::Silence => {}
