@@ -306,6 +306,11 @@ impl ToneKind {
         }
     }
 
+    /// Beeps into a conversation, which goes on under them.
+    pub fn is_in_conversation(self) -> bool {
+        matches!(self, ToneKind::CallWaiting | ToneKind::RecordWarning)
+    }
+
     /// Any of the tones that invite to dial.
     pub fn is_dial_tone(self) -> bool {
         matches!(

@@ -269,7 +269,9 @@ struct SinceFlash {
 /// One way back to the caller, of one flash or several.
 #[derive(Clone, Debug, Default)]
 struct WayBack {
+    /// Flashes after which a tone came, and those that another telephone on the pair has hidden.
     attempts: u32,
+    hidden: u32,
     /// A flash of it was seen by the exchange: the tone of the failed call did not go on.
     seen: bool,
     /// By a digit, it is gone once more where it is followed by silence.
@@ -517,10 +519,10 @@ impl Transfer {
                 self.others = true;
                 self.since_flash.loop_held = Some(line::describe(event));
             }
-            State::Settling(Why::Consult) | State::Flashing(Why::Consult)
-                if matches!(event, Event::ForwardDisconnect { .. }) =>
-            {
-                self.back.disconnected = true;
+            State::Settling(Why::Consult | Why::Back) | State::Flashing(Why::Consult) => {
+                if let Event::ForwardDisconnect { open } = event {
+                    self.loop_opened(*open);
+                }
             }
             State::Listening(why) => self.listening(now, why, event),
             State::Dialling if *event == Event::DialDone => {

@@ -104,9 +104,12 @@ fn run_plan(plan: TransferPlan, manners: Manners, mut exchange: Exchange) -> Run
                     coming.clear();
                     let offset = own.as_ref().map_or(0, |(at, _)| *at);
                     coming.extend(own.map(|(at, e)| (ms + at, e)));
-                    coming.extend(
-                        answers.pop_front().unwrap_or_default().into_iter().map(|(at, e)| (ms + offset + at, e)),
-                    );
+                    let due = |at, event: &Event| match event {
+                        // it is told while the flash lasts
+                        Event::LoopHeld { .. } => ms + at,
+                        _ => ms + offset + at,
+                    };
+                    coming.extend(answers.pop_front().unwrap_or_default().into_iter().map(|(at, e)| (due(at, &e), e)));
                     actions.push(action);
                 }
             }

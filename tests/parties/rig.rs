@@ -107,12 +107,19 @@ impl Case {
         }
     }
 
-    /// Noise has covered what the exchange said to one of our flashes.
-    fn noise_at_a_flash(&self, trace: &[Record]) -> bool {
-        let Some((_, burst)) = self.more.split_once("[[burst]]\nat_s = ") else { return false };
-        let at: f64 = burst.split('\n').next().and_then(|s| s.parse().ok()).expect("a time in seconds");
-        let flashes = trace.iter().filter(|r| r.who == Actor::Us && r.what == "flash done");
-        flashes.map(|r| r.at.since(Time::ZERO).as_secs_f64()).any(|flash| (flash - 1.0..flash + 3.0).contains(&at))
+    /// What the exchange said to one of our flashes was covered by noise, or the battery was gone in that moment.
+    fn unheard_at_a_flash(&self, trace: &[Record]) -> bool {
+        let seconds = |text: &str, key: &str| -> Option<f64> {
+            Some(text.split_once(key)?.1.split('\n').next()?.parse().expect("a time in seconds"))
+        };
+        let flashes = || {
+            let done = trace.iter().filter(|r| r.who == Actor::Us && r.what == "flash done");
+            done.map(|r| r.at.since(Time::ZERO).as_secs_f64())
+        };
+        let noise = seconds(&self.more, "[[burst]]\nat_s = ");
+        let battery = seconds(&self.faults, "battery_lost_at_s = ");
+        let covered = |at: f64| flashes().any(|flash| (flash - 1.0..flash + 3.0).contains(&at));
+        noise.into_iter().chain(battery).any(covered)
     }
 }
 
@@ -281,7 +288,7 @@ pub fn run(case: &Case) -> Outcome {
         "interrupted" if case.interrupt_at.is_none() && together(TOGETHER[1]) => (Exit::Done, "bridged"),
         name => (report.ending.exit(), name),
     };
-    let nothing_tells = SILENT.iter().any(|fault| case.faults.contains(fault)) || case.noise_at_a_flash(&books.trace);
+    let nothing_tells = SILENT.iter().any(|fault| case.faults.contains(fault)) || case.unheard_at_a_flash(&books.trace);
     Outcome { exit, name, trace: books.trace, nothing_tells }
 }
 

@@ -33,13 +33,17 @@ impl Transfer {
         self.end(Transferred::CallerGone);
     }
 
-    /// The loop was open for a moment: the far side hung up, or a contact is loose. Who is there goes on speaking, and
-    /// where nobody is the exchange gives a tone, or nothing at all.
-    fn loop_opened(&mut self, now: Time, open: Duration) {
-        let heard = format!("forward disconnect {} ms", open.as_millis());
-        self.out.tell(Step::new(now, "back").heard(heard).result("listening"));
+    /// The loop was open for a moment: the far side hung up, or a contact is loose.
+    pub(super) fn loop_opened(&mut self, open: Duration) {
         self.back.disconnected = true;
         self.back.let_go |= open >= SURE_DISCONNECT;
+    }
+
+    /// Who is there goes on speaking, and where nobody is the exchange gives a tone, or nothing at all.
+    fn listen_after(&mut self, now: Time, open: Duration) {
+        let heard = format!("forward disconnect {} ms", open.as_millis());
+        self.out.tell(Step::new(now, "back").heard(heard).result("listening"));
+        self.loop_opened(open);
         self.timers.set(Timer::NoToneHeard, now + SPEAKS);
     }
 
@@ -53,6 +57,7 @@ impl Transfer {
     /// What comes is the first flash of another way.
     pub(super) fn forget_attempts(&mut self) {
         self.back.attempts = 0;
+        self.back.hidden = 0;
         self.back.seen = false;
     }
 
@@ -79,7 +84,8 @@ impl Transfer {
         } else if self.last_heard == Some(ToneKind::Ringback) {
             self.manners.ringback_gap + Duration::from_millis(2500)
         } else {
-            NO_TONE
+            // a flash too many brings the recall tone, which takes its time on some exchanges
+            NO_TONE.max(self.recall.tone_took + RECEIVER_READY)
         };
         self.timers.set(Timer::NoToneHeard, now + listen);
     }
@@ -110,7 +116,7 @@ impl Transfer {
                 self.timers.set(Timer::NoToneHeard, until);
             }
             Event::Heard(Heard::Speech { .. }) => self.caller_back(now, Evidence::Speech),
-            Event::ForwardDisconnect { open } => self.loop_opened(now, *open),
+            Event::ForwardDisconnect { open } => self.listen_after(now, *open),
             // something sounded until then that has no name yet: noise, or a tone that noise has cut into
             Event::Heard(Heard::Silence { since }) if !self.since_flash.speech => {
                 let quiet_by = (*since + NO_TONE).min(self.flashed_at + SPEAKS);
@@ -121,7 +127,7 @@ impl Transfer {
                 self.caller_back(now, Evidence::OtherTone);
             }
             Event::Heard(Heard::OtherTone { .. }) => self.since_flash.strange_tone = true,
-            Event::Heard(Heard::Tone { tone, .. }) if tone.is(ToneKind::CallWaiting) => self.since_flash.beeped = true,
+            Event::Heard(Heard::Tone { tone, .. }) if tone.kind.is_in_conversation() => self.since_flash.beeped = true,
             Event::Heard(Heard::Tone { tone, .. })
                 if tone.kind.is_dial_tone() && !self.since_flash.tone_before_code && self.code(Why::Back).is_some() =>
             {
@@ -181,7 +187,9 @@ impl Transfer {
     /// The last flash was not seen, and the tone of the call that failed went on: when this one is not seen either, what is
     /// heard over that tone is noise, and the tone comes again.
     fn may_be_noise_over_a_tone(&self) -> bool {
-        self.back.attempts > 0 && !self.silent_hold && self.last_heard.is_some_and(is_heard_by_who_is_left_alone)
+        self.back.attempts + self.back.hidden > 0
+            && !self.silent_hold
+            && self.last_heard.is_some_and(is_heard_by_who_is_left_alone)
     }
 
     /// Where the way back begins with a recall tone and none came, the flash may not have been seen, and who is heard is

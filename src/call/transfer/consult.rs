@@ -30,7 +30,7 @@ impl Transfer {
             self.out.tell(Step::new(now, "hold").heard(heard).result("asking back"));
             self.forget_attempts();
             self.back.asked_again = false;
-            self.back.disconnected = true;
+            self.loop_opened(*open);
             self.settle(now, Why::Back);
         }
     }

@@ -97,7 +97,7 @@ impl Transfer {
             }
             Event::Heard(Heard::OtherToneEnded { .. }) => self.since_flash.strange_tone = false,
             Event::Heard(Heard::Speech { .. }) if self.recall.width_taken.is_none() => self.since_flash.speech = true,
-            Event::ForwardDisconnect { .. } if why == Why::Consult => self.back.disconnected = true,
+            Event::ForwardDisconnect { open } if why == Why::Consult => self.loop_opened(*open),
             _ => {}
         }
         let Event::Heard(Heard::Tone { tone, .. }) = event else { return };
@@ -172,7 +172,7 @@ impl Transfer {
 
     /// Whoever is heard now is whom we talked with before: that is not the caller.
     fn not_seen(&mut self, now: Time, why: Why, held: String) {
-        self.back.attempts += 1;
+        self.back.hidden += 1;
         let ms = self.flash_width().as_millis() as u64;
         let name = match why {
             Why::Consult => "flash",
@@ -181,7 +181,7 @@ impl Transfer {
             Why::Join => "join",
         };
         let step = Step::new(now, name).ms(ms).heard(held);
-        if self.back.attempts < BACK_ATTEMPTS {
+        if self.back.hidden < BACK_ATTEMPTS {
             self.out.tell(step.result("not seen by the exchange, again"));
             self.settle(now, why);
         } else {

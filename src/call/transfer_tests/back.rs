@@ -200,3 +200,58 @@ fn where_no_flash_brought_a_tone_a_long_opening_and_dial_tone_tell_that_the_call
     assert_eq!(after(120, ToneKind::Dial), Transferred::PartyLost);
     assert_eq!(after(500, ToneKind::RecallDial), Transferred::PartyLost);
 }
+
+#[test]
+fn a_beep_into_the_callers_words_is_not_the_tone_of_somebody_left_alone() {
+    let flash = [recall(), vec![(300, tone(ToneKind::RecordWarning)), (900, speech())]].into();
+    let run = run(&["5550101"], true, manners(), Exchange { flash, dial: [busy()].into(), ..Default::default() });
+    assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech });
+    assert_eq!(flash_count(&run), 2);
+}
+
+#[test]
+fn where_the_recall_tone_takes_its_time_a_silence_after_the_flash_back_is_listened_to_as_long() {
+    let late = || vec![(2_900, tone(ToneKind::RecallDial))];
+    let flash = [late(), late(), caller_speaks()].into();
+    let run = run(&["5550101"], true, manners(), Exchange { flash, dial: [busy()].into(), ..Default::default() });
+    assert_eq!(back_steps(&run), ["again", "caller is back"]);
+    assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech });
+}
+
+#[test]
+fn flashes_that_another_telephone_has_hidden_do_not_shorten_what_tells_of_the_caller() {
+    let hidden = || vec![(10, Event::LoopHeld { millivolts: 7_000 })];
+    // the failed call's tone was misheard at first, and goes on after the first flash that is not hidden
+    let flash = [recall(), hidden(), hidden(), hidden(), busy(), caller_speaks()].into();
+    let dial = [vec![(900, tone(ToneKind::Sit))]].into();
+    let run = run(&["5550101"], true, manners(), Exchange { flash, dial, ..Default::default() });
+    assert_eq!(run.result, Transferred::CallerUnproven, "another telephone is lifted: {:#?}", run.steps);
+}
+
+#[test]
+fn a_caller_who_hangs_up_while_a_flash_back_is_put_off_is_told_to_have_done_so() {
+    let targets = vec![Target { name: None, number: "5550101".parse().unwrap() }];
+    let mut machine = Transfer::new(Time::ZERO, TransferPlan::to(targets, true, Duration::from_secs(20)), manners());
+    machine.handle_timeout(Time::secs(2));
+    machine.handle(Time::ms(2_700), &Event::FlashDone);
+    machine.handle(Time::ms(3_000), &tone(ToneKind::RecallDial));
+    assert!(machine.abort(Time::ms(3_100)));
+    machine.handle(Time::ms(4_000), &disconnect(500));
+    let mut now = Time::ms(4_800);
+    let result = loop {
+        match machine.poll_output() {
+            Some(Output::Do(Action::Flash(_))) => {
+                now += Duration::from_millis(700);
+                machine.handle(now, &Event::FlashDone);
+                machine.handle(now + Duration::from_millis(900), &tone(ToneKind::Dial));
+            }
+            Some(Output::Done(result)) => break result,
+            Some(_) => {}
+            None => {
+                now = machine.poll_timeout().expect("it goes on");
+                machine.handle_timeout(now);
+            }
+        }
+    };
+    assert_eq!(result, Transferred::CallerGone);
+}
