@@ -95,7 +95,6 @@ impl LineConfig {
     pub fn apply(&self, manners: &mut Manners) {
         if !self.flash.is_empty() {
             manners.flash_widths.clone_from(&self.flash);
-            manners.flash_is_known = true;
         }
         if let Some(back) = &self.back {
             manners.back.clone_from(back);

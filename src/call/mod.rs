@@ -86,8 +86,6 @@ pub struct Target {
 pub struct Manners {
     /// Flash widths to try, the best first: all inside the exchange's window.
     pub flash_widths: Vec<Duration>,
-    /// They are what the user says of this line, and not only what is known of its country's exchanges.
-    pub flash_is_known: bool,
     /// How to go back to the held party: `R` alone or with a digit (`R1`).
     pub back: String,
     /// How to connect the two and leave: `H` (hang up) or `R4`.
@@ -157,7 +155,6 @@ impl Manners {
         };
         Manners {
             flash_widths,
-            flash_is_known: false,
             back: manners.back.clone(),
             complete,
             complete_is_known: false,

@@ -63,6 +63,16 @@ const BURST_RECOGNISED: Duration = Duration::from_millis(300);
 /// The first burst of a reorder tone that cuts into ringback is no whole burst of anything (United Kingdom: 400 Hz).
 const OTHER_TONE_PERSISTS: Duration = Duration::from_millis(1500);
 
+/// From the end of such a tone until there is an announcement.
+const SIT_TAKES: Duration = Duration::from_millis(3500);
+
+/// One of the special information tones (E.180: 950, 1400 and 1800 Hz, 330 ms; in North America 914 or 985, 1371 or 1429 and
+/// 1777 Hz, 274 or 380 ms), too far off for the ear to name the three.
+pub(super) fn may_be_sit(hz: u16, lasted: Duration) -> bool {
+    let frequency = matches!(hz, 880..=1020 | 1330..=1480 | 1730..=1860);
+    frequency && (200..=500).contains(&lasted.as_millis())
+}
+
 /// The machine. Created when the last digit is on the line.
 #[derive(Clone, Debug)]
 pub struct Progress {
@@ -70,6 +80,10 @@ pub struct Progress {
     limits: Limits,
     began: Time,
     alerting_since: Option<Time>,
+    /// The loop was open for as long as exchanges open it at the end of a call.
+    given_up: bool,
+    /// What may have been one of the special information tones, out of tune or out of time, ended then.
+    part_of_sit: Option<Time>,
     over: bool,
     out: VecDeque<Progressed>,
 }
@@ -86,7 +100,16 @@ impl Progress {
         };
         let mut timers = Timers::new();
         timers.set(Timer::NothingHeard, now + limits.nothing_heard_after);
-        Progress { timers, limits, began: now, alerting_since: None, over: false, out: VecDeque::new() }
+        Progress {
+            timers,
+            limits,
+            began: now,
+            alerting_since: None,
+            given_up: false,
+            part_of_sit: None,
+            over: false,
+            out: VecDeque::new(),
+        }
     }
 
     pub fn alerting_since(&self) -> Option<Time> {
@@ -100,9 +123,8 @@ impl Progress {
         match event {
             Event::Heard(heard) => self.heard(now, heard),
             Event::Reversal => self.answered(now, Evidence::Reversal),
-            // a contact may be loose: if it was the far side, the exchange's tone tells
-            Event::ForwardDisconnect { open } if *open < SURE_DISCONNECT => {}
-            Event::ForwardDisconnect { .. } => self.failed(Ending::FarHangUp, None),
+            // nobody has answered yet who could hang up: a contact is loose, or the exchange gives this call up
+            Event::ForwardDisconnect { open } => self.given_up |= *open >= SURE_DISCONNECT,
             Event::LineLost | Event::Alarm(_) => self.failed(Ending::LineLost, None),
             Event::DeviceRemoved => self.failed(Ending::DeviceRemoved, None),
             _ => {}
@@ -114,6 +136,7 @@ impl Progress {
             match timer {
                 Timer::NothingHeard => self.failed(Ending::NothingHeard, None),
                 Timer::NoAnswer => self.failed(Ending::NoAnswer, Some(ToneKind::Ringback)),
+                Timer::RingbackStopped if self.given_up => self.failed(Ending::FarHangUp, None),
                 Timer::RingbackStopped => self.answered(now, Evidence::RingbackStopped),
                 Timer::OtherTonePersists => self.answered(now, Evidence::OtherTone),
             }
@@ -131,6 +154,7 @@ impl Progress {
     fn heard(&mut self, now: Time, heard: &Heard) {
         match heard {
             Heard::Tone { tone, since } if tone.is(ToneKind::Ringback) => {
+                self.given_up = false;
                 // ringback again after a pause in it: nobody answered after all
                 self.timers.stop(Timer::RingbackStopped);
                 self.timers.stop(Timer::NothingHeard);
@@ -161,6 +185,14 @@ impl Progress {
                 // noise in a pause ends the cadence for the ear: then the next burst is still to come
                 let next_burst = *at + self.limits.next_burst;
                 self.timers.set(Timer::RingbackStopped, next_burst.max(now + self.limits.after_ringback));
+            }
+            Heard::OtherToneEnded { hz, lasted, at } if self.alerting_since.is_none() && may_be_sit(*hz, *lasted) => {
+                self.part_of_sit = Some(*at);
+                self.timers.stop(Timer::OtherTonePersists);
+            }
+            // the voice of an announcement
+            Heard::Speech { .. } if self.part_of_sit.is_some_and(|at| now.since(at) < SIT_TAKES) => {
+                self.failed(Ending::NotInService, Some(ToneKind::Sit));
             }
             Heard::Speech { .. } => self.answered(now, Evidence::Speech),
             Heard::Fax { .. } => self.answered(now, Evidence::Fax),
@@ -285,6 +317,38 @@ mod tests {
         assert_eq!(ending(ToneKind::Congestion, ToneKind::Busy), Ending::Congestion);
         // who hears busy where the far side has hung up hears busy
         assert_eq!(ending(ToneKind::Disconnect, ToneKind::Busy), Ending::Busy);
+    }
+
+    #[test]
+    fn a_voice_after_one_of_the_special_information_tones_is_an_announcement() {
+        let part =
+            |hz| Event::Heard(Heard::OtherToneEnded { hz, lasted: Duration::from_millis(354), at: Time::ms(1_900) });
+        let voice = || Event::Heard(Heard::Speech { since: Time::ms(2_800) });
+        for hz in [964, 1421, 1800] {
+            let said = run(&[(2_000, part(hz)), (3_000, voice())], 5_000);
+            let not_in_service = Progressed::Failed { ending: Ending::NotInService, heard: Some(ToneKind::Sit) };
+            assert_eq!(said, [not_in_service], "{hz} Hz");
+        }
+        assert!(matches!(run(&[(2_000, part(1_200)), (3_000, voice())], 5_000)[..], [Progressed::Answered(_)]));
+        let rang = [(1_000, tone(ToneKind::Ringback, 500)), (2_000, part(964)), (3_000, voice())];
+        assert!(matches!(run(&rang, 5_000)[..], [_, Progressed::Answered(_)]), "somebody has answered, with a beep");
+    }
+
+    #[test]
+    fn a_dip_while_it_rings_is_nobodys_hang_up() {
+        let dip = || Event::ForwardDisconnect { open: Duration::from_millis(300) };
+        let rings = |at| (at, tone(ToneKind::Ringback, at));
+        let answered = [
+            rings(1_000),
+            (2_000, dip()),
+            rings(7_000),
+            (8_000, Event::Heard(Heard::Speech { since: Time::ms(8_000) })),
+        ];
+        assert!(matches!(run(&answered, 9_000)[..], [_, Progressed::Answered(_)]));
+        // and where ringback does not come again, the exchange has given the call up: nobody answered it
+        let stopped = Event::Heard(Heard::ToneEnded { tone: ToneKind::Ringback.into(), at: Time::ms(2_000) });
+        let said = run(&[rings(1_000), (2_000, dip()), (3_000, stopped)], 30_000);
+        assert!(matches!(said[..], [_, Progressed::Failed { ending: Ending::FarHangUp, .. }]), "{said:?}");
     }
 
     #[test]

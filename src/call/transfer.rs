@@ -32,7 +32,7 @@ use super::{Completion, Ending, Evidence, Manners, Outbox, Output, Step, Target}
 use crate::clock::{Time, Timers};
 use crate::event::{Action, Event, Heard, Tone, ToneKind};
 use crate::line;
-use crate::number::{DialString, PartyNumber};
+use crate::number::PartyNumber;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -223,6 +223,8 @@ enum Timer {
     NoToneHeard,
     /// The target had time enough to press a key.
     NoKey,
+    /// What is left on its way of the recall tone is over: it goes on.
+    ToneGoesOn,
     /// Nobody rang us back.
     NoRecallRing,
     /// It has rung for as long as caller ID takes.
@@ -260,6 +262,10 @@ struct SinceFlash {
     beeped: bool,
     /// A tone came before the recall code was sent: the exchange was ready for it.
     tone_before_code: bool,
+    /// The code was sent twice.
+    code_again: bool,
+    /// The recall tone is heard again after the code: its end, still on its way, or it goes on.
+    tail: Option<(Tone, Time)>,
     /// The exchange rang us back after we had left.
     rung_back: bool,
     /// Another telephone on the pair kept the loop closed during our flash: what the line said.
@@ -348,6 +354,8 @@ pub struct Transfer {
     /// Back with the caller by a flash alone, which may have made a three-way call: the recall tone will tell that the
     /// second party is out of it.
     releasing: bool,
+    /// No way back led to the caller, and we have hung up: the exchange may ring us back for him.
+    lost: bool,
     /// Another telephone on the pair is lifted, as far as the line has told: any voice may be its.
     others: bool,
     /// Whose call is being moved, where his number was shown.
@@ -404,6 +412,7 @@ impl Transfer {
             new_call: false,
             lifted_into_it: false,
             releasing: false,
+            lost: false,
             others: false,
             caller: None,
             aborted: false,
@@ -558,22 +567,21 @@ impl Transfer {
                     let number = self.plan.targets[self.target].number.clone();
                     self.out.act(Action::Dial(number, self.manners.dial_method));
                 }
-                (Timer::SendDigits, State::Listening(why)) => {
-                    self.state = State::SendingCode(why);
-                    let code = self.code(why).unwrap_or_else(|| DialString::from_iter([]));
-                    self.out.act(Action::Dial(code, self.manners.dial_method));
-                }
+                (Timer::SendDigits, State::Listening(why)) => self.send_code(why),
                 (Timer::Confirmed, State::Confirming) => self.still_there(now),
                 (Timer::Confirmed, State::Joining) => self.join_heard(now),
                 (Timer::NoKey, State::AwaitingKey) => self.no_key(now),
-                (Timer::Confirmed, State::CompletionHeard) => {
-                    self.doubtful = true;
-                    self.completion_in_doubt(now, "nothing");
-                }
+                (Timer::Confirmed, State::CompletionHeard) => self.completion_unanswered(now),
                 (Timer::NoToneHeard, State::ProvingCaller) if self.silent_hold => self.nobody_speaks(now),
                 (Timer::NoToneHeard, State::ProvingCaller) => self.no_tone_heard(now),
+                (Timer::ToneGoesOn, State::ProvingCaller) => {
+                    if let Some((tone, since)) = self.since_flash.tail.take() {
+                        self.tone_on_the_way_back(now, tone, since);
+                    }
+                }
                 (Timer::Settled, State::AnsweringRecall) => self.prove_caller(now),
                 (Timer::WhoRings, State::Watching) => self.recalled(now),
+                (Timer::NoRecallRing, State::Watching) if self.lost => self.end(Transferred::PartyLost),
                 (Timer::NoRecallRing, State::Watching) => {
                     self.state = State::CheckingIdle;
                     self.out.act(Action::OffHook);

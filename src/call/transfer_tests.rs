@@ -23,7 +23,6 @@ fn speech() -> Event {
 fn manners() -> Manners {
     Manners {
         flash_widths: vec![Duration::from_millis(600), Duration::from_millis(850), Duration::from_millis(450)],
-        flash_is_known: false,
         back: "R".into(),
         complete: Completion::HangUp,
         complete_is_known: true,

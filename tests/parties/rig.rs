@@ -323,11 +323,15 @@ const SILENT: [&str; 7] = [
 impl Outcome {
     /// Who was lost, in the exchange's words, before we put the receiver down for good.
     pub fn lost(&self) -> Vec<&str> {
-        let last = self.trace.iter().rposition(|r| r.who == Actor::Us && r.what == "on-hook").unwrap_or(0);
+        let ours = |what: &'static str| move |r: &Record| r.who == Actor::Us && r.what == what;
+        let lifted = self.trace.iter().rposition(ours("off-hook")).unwrap_or(0);
+        let last = self.trace[lifted..].iter().position(ours("on-hook")).map_or(0, |i| lifted + i);
         let joined = self.name == "joined";
         // who is joined through us is so for as long as our line is: until we end it, or it is cut
         let cut = self.trace.iter().position(|r| r.what == "unplugged").unwrap_or(usize::MAX).min(last);
-        let counts = |(i, r): &(usize, &Record)| r.what.contains(" is lost: ") && !(joined && *i >= cut);
+        // and who could not be brought back is told to be lost when we hang up
+        let told = if self.name == "party-lost" { last } else { usize::MAX };
+        let counts = |(i, r): &(usize, &Record)| r.what.contains(" is lost: ") && !(joined && *i >= cut) && *i < told;
         self.trace.iter().enumerate().filter(counts).map(|(_, r)| r.what.as_str()).collect()
     }
 
@@ -452,7 +456,7 @@ impl Outcome {
         let wrong = match self.exit {
             Exit::Done if !lost.is_empty() => "done, and somebody is lost",
             Exit::TransferFailed if !lost.is_empty() => "the caller is back, and somebody is lost",
-            Exit::TransferFailed | Exit::NoFlashAnswer | Exit::PartyLost if anybodys => return None,
+            Exit::TransferFailed | Exit::NoFlashAnswer | Exit::PartyLost | Exit::FarHangUp if anybodys => return None,
             Exit::TransferFailed if self.rung_by_nobody_in_particular() => return None,
             Exit::TransferFailed if !with_us && !self.was_back_when_unplugged() => {
                 "the caller is back, and the exchange has him elsewhere"

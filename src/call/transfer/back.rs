@@ -15,8 +15,12 @@ const ANNOUNCED: Duration = Duration::from_millis(6500);
 const DIALS_NOTHING: Duration = Duration::from_millis(7500);
 /// So often the way back is tried where the flash itself may have ended the call.
 const ASKED_BACK_ATTEMPTS: u32 = 3;
-/// So often the same tone answers the way back before a doubtful completion counts as done.
-const RELEASED_ATTEMPTS: u32 = 2;
+/// So often the same tone answers the way back before a doubtful completion counts as done: so many flashes in a row are not
+/// missed by an exchange that has seen the others.
+const RELEASED_ATTEMPTS: u32 = 3;
+const TWICE: u32 = 2;
+/// From the code until the last of the recall tone has come to us, over a satellite.
+const TAIL: Duration = Duration::from_millis(800);
 
 pub(super) fn is_heard_by_who_is_left_alone(kind: ToneKind) -> bool {
     matches!(kind, ToneKind::Busy | ToneKind::Congestion | ToneKind::Disconnect | ToneKind::Howler)
@@ -94,10 +98,9 @@ impl Transfer {
         match event {
             Event::Heard(Heard::Tone { .. }) | Event::ForwardDisconnect { .. } if self.since_flash.rung_back => {
                 // whoever rang is gone: a caller whom the exchange sent back, or somebody else
-                let target = self.target;
                 self.out.tell(Step::new(now, "back").heard("nobody speaks").result("unproven"));
                 self.out.act(Action::OnHook);
-                self.end(Transferred::Unproven { target });
+                self.end_unproven();
             }
             // so soon after a flash it may be the exchange that speaks
             Event::Heard(Heard::Speech { .. }) if self.silent_hold && now.since(self.flashed_at) < ANNOUNCED => {
@@ -137,46 +140,90 @@ impl Transfer {
                 self.timers.stop_all();
                 self.timers.set(Timer::SendDigits, now + RECEIVER_READY);
             }
-            Event::Heard(Heard::Tone { tone, .. }) if self.in_doubt && self.back.attempts + 1 >= RELEASED_ATTEMPTS => {
-                // the exchange has nobody for us: the code was taken, and the two are together
-                self.in_doubt = false;
-                self.leave(now, &tone.to_string());
+            // what was on its way when the code was sent comes late over a long way, and is over soon
+            Event::Heard(Heard::Tone { tone, since })
+                if (tone.kind.is_dial_tone() || tone.is(ToneKind::Ringback))
+                    && self.code(Why::Back).is_some()
+                    && self.since_flash.tone_before_code
+                    && self.since_flash.tail.is_none()
+                    && self.is_said_at_once(*since) =>
+            {
+                self.since_flash.tail = Some((*tone, *since));
+                self.timers.set(Timer::ToneGoesOn, now + TAIL);
             }
-            Event::Heard(Heard::Tone { tone, since }) => {
-                self.second.is_there = false;
-                self.back.nobody_held &= !tone.kind.is_dial_tone();
-                if !self.back.seen {
-                    self.back.nobody_held |= self.says_that_nobody_is_held(*since, *tone);
-                    // a release is said at once; this is what an unfinished number brings, in a call of its own
-                    self.doubtful |= self.in_doubt && !self.is_said_at_once(*since);
-                }
-                self.back.seen |= self.last_heard != Some(tone.kind) || self.since_flash.tone_before_code;
-                self.back.attempts += 1;
-                let ms = self.flash_width().as_millis() as u64;
-                let step = Step::new(now, "back").ms(ms).heard(tone.to_string());
-                // each one may be a hang-up and a new call to an exchange that wants shorter ones
-                let attempts = match () {
-                    _ if self.recall.checking.is_some() => ASKED_BACK_ATTEMPTS,
-                    // the loop was open, and now a tone: twice is no accident
-                    _ if self.loop_told_of_a_hang_up(*tone) && !self.in_doubt => RELEASED_ATTEMPTS,
-                    // the call that failed goes on, and so does the hold
-                    _ if !self.back.seen => 2 * BACK_ATTEMPTS,
-                    _ => BACK_ATTEMPTS,
-                };
-                if self.back.attempts < attempts {
-                    self.out.tell(step.result("again"));
-                    self.last_heard = Some(tone.kind);
-                    self.settle(now, Why::Back);
-                } else if self.loop_told_of_a_hang_up(*tone) || self.back.nobody_held {
-                    self.caller_gone(now, format!("{tone} tone"));
-                } else {
-                    let why = if self.recall.checking.is_some() { "flash taken for a hang-up" } else { "party-lost" };
-                    self.out.tell(step.result(why));
-                    self.end(Transferred::PartyLost);
-                }
+            Event::Heard(Heard::ToneEnded { .. }) if self.timers.is_armed(Timer::ToneGoesOn) => {
+                self.timers.stop(Timer::ToneGoesOn);
+                self.timers.set(Timer::NoToneHeard, now + SPEAKS);
             }
+            Event::Heard(Heard::Tone { tone, since }) => self.tone_on_the_way_back(now, *tone, *since),
             _ => {}
         }
+    }
+
+    /// A tone of the exchange where the caller should be.
+    pub(super) fn tone_on_the_way_back(&mut self, now: Time, tone: Tone, since: Time) {
+        let by_flash = self.code(Why::Back).is_none();
+        if self.silent_hold && tone.kind.is_dial_tone() && by_flash && !self.loop_told_of_a_hang_up(tone) {
+            return self.recall_tone_at_last(now, tone);
+        }
+        if self.in_doubt && self.since_flash.tone_before_code {
+            match self.recall.tone {
+                // a free line has the same
+                Some(recall) if recall.is(ToneKind::Dial) => self.doubtful = true,
+                // it holds somebody: the code was not taken
+                _ => self.in_doubt &= self.new_call,
+            }
+        }
+        let alone = is_heard_by_who_is_left_alone(tone.kind);
+        if self.in_doubt && alone && self.back.attempts + 1 >= RELEASED_ATTEMPTS {
+            // the exchange has nobody for us: the code was taken, and the two are together
+            self.in_doubt = false;
+            return self.leave(now, &tone.to_string());
+        }
+        self.second.is_there = false;
+        self.back.nobody_held &= !tone.kind.is_dial_tone();
+        if !self.back.seen {
+            self.back.nobody_held |= self.says_that_nobody_is_held(since, tone);
+            // a release is said at once; this is what an unfinished number brings, in a call of its own
+            self.doubtful |= self.in_doubt && !self.is_said_at_once(since);
+        }
+        self.back.seen |= self.last_heard != Some(tone.kind) || self.since_flash.tone_before_code;
+        self.back.attempts += 1;
+        let ms = self.flash_width().as_millis() as u64;
+        let step = Step::new(now, "back").ms(ms).heard(tone.to_string());
+        // each one may be a hang-up and a new call to an exchange that wants shorter ones
+        let attempts = match () {
+            _ if self.recall.checking.is_some() => ASKED_BACK_ATTEMPTS,
+            // the loop was open, and now a tone: twice is no accident
+            _ if self.loop_told_of_a_hang_up(tone) && !self.in_doubt => TWICE,
+            // the call that failed goes on, and so does the hold
+            _ if !self.back.seen => 2 * BACK_ATTEMPTS,
+            _ => BACK_ATTEMPTS,
+        };
+        if self.back.attempts < attempts {
+            self.out.tell(step.result("again"));
+            self.last_heard = Some(tone.kind);
+            self.settle(now, Why::Back);
+        } else if self.loop_told_of_a_hang_up(tone) || self.back.nobody_held {
+            self.caller_gone(now, format!("{tone} tone"));
+        } else {
+            let why = if self.recall.checking.is_some() { "flash taken for a hang-up" } else { "party-lost" };
+            self.out.tell(step.result(why));
+            self.hang_up_on_nobody(now);
+        }
+    }
+
+    /// No flash seemed to bring a recall tone, and it only took longer than we listened: the width is right, and he is on
+    /// hold since that flash.
+    fn recall_tone_at_last(&mut self, now: Time, tone: Tone) {
+        let ms = self.flash_width().as_millis() as u64;
+        self.out.tell(Step::new(now, "back").ms(ms).heard(tone.to_string()).result("a late recall tone, asking back"));
+        self.silent_hold = false;
+        self.recall.width_taken = Some(self.recall.width);
+        self.recall.tone_took = now.since(self.flashed_at);
+        self.recall.checking = Some(tone);
+        self.back = WayBack::default();
+        self.settle(now, Why::Back);
     }
 
     /// Whom we left said so with an announcement, which has a voice as well.
@@ -219,7 +266,7 @@ impl Transfer {
     pub(super) fn no_tone_heard(&mut self, now: Time) {
         let silent = !self.since_flash.speech && !self.since_flash.strange_tone;
         let as_before = (silent || self.may_be_the_second_party()) && self.code(Why::Back).is_some();
-        if as_before && !self.back.asked_again && !self.aborted {
+        if as_before && !self.back.asked_again {
             // A digit that the register did not get leaves the same silence. Who is back goes on hold and comes back once more.
             self.back.asked_again = true;
             let heard = if silent { "nobody speaks" } else { "no recall tone, speech" };
@@ -271,13 +318,17 @@ impl Transfer {
         let beeps = self.since_flash.beeped && evidence == Evidence::NoTone;
         // a register that has taken our digit is as silent as a caller who holds his breath
         self.unproven = silent_register || whose || beeps;
+        // By a flash alone, who answered is in a three-way call with us now, or was never left. The next flash takes him out
+        // of it; the recall tone, which only the caller alone has, tells that he is.
+        let three_way = self.second.is_there && self.code(Why::Back).is_none();
+        let silent = evidence == Evidence::NoTone;
         // who may still be with the second party is not put on hold for a third
-        if self.aborted || whose || (self.plan.goal == Goal::Hold && self.unproven) {
+        let ends = (self.aborted && !(three_way && silent)) || whose || (self.plan.goal == Goal::Hold && self.unproven);
+        if ends {
             return self.nobody_took_it(evidence);
         }
-        if std::mem::take(&mut self.second.is_there) && self.code(Why::Back).is_none() && self.is_last() {
-            // By a flash alone, who answered is in a three-way call with us now, or was never left. The next flash takes
-            // him out of it; the recall tone, which only the caller alone has, tells that he is.
+        self.second.is_there = false;
+        if three_way && (self.aborted || self.is_last()) {
             self.out.tell(Step::new(now, "release").heard(evidence.name()).result("asking back"));
             self.releasing = true;
             return self.settle(now, Why::Consult);

@@ -1,6 +1,6 @@
 //! The second call: what becomes of the digits, and what follows from it.
 
-use super::super::progress::{Progress, Progressed};
+use super::super::progress::{Progress, Progressed, may_be_sit};
 use super::super::{ANNOUNCED_AGAIN, Completion, Ending, Evidence, Manners, SURE_DISCONNECT, Step, Target, shown};
 use super::{CONFIRM, Goal, State, Timer, Transfer, Why};
 use crate::clock::Time;
@@ -93,6 +93,11 @@ impl Transfer {
             }
             // after it the exchange says to us what it says to every receiver that nobody has put down
             Event::ForwardDisconnect { .. } => Some(("forward disconnect".into(), ToneKind::Congestion)),
+            Event::Heard(Heard::OtherToneEnded { hz, lasted, .. })
+                if self.second.may_be_an_announcement && may_be_sit(*hz, *lasted) =>
+            {
+                Some((format!("{hz} Hz, as before an announcement"), ToneKind::Sit))
+            }
             Event::Heard(Heard::SpeechEnded { at } | Heard::OtherToneEnded { at, .. }) => {
                 self.second.quiet_since = Some(*at);
                 None

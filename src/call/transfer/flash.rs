@@ -65,7 +65,10 @@ impl Transfer {
         }
         self.recall.went_out |= self.since_flash.loop_held.is_none();
         match why {
-            Why::Consult => self.timers.set(Timer::NoRecallTone, now + self.manners.recall_tone_wait),
+            Why::Consult => {
+                let wait = self.manners.recall_tone_wait.max(self.recall.tone_took + Duration::from_secs(1));
+                self.timers.set(Timer::NoRecallTone, now + wait);
+            }
             Why::Back if self.code(why).is_none() => self.prove_caller(now),
             Why::Join if self.code(why).is_none() => self.listen_for_joining(now),
             // the second time the register has all the time that it may need
@@ -77,6 +80,12 @@ impl Transfer {
     /// In which the tone would have come and been known, on an exchange that gives one before its codes.
     fn code_delay(&self) -> Duration {
         CODE_DELAY.max(self.recall.tone_took + RECEIVER_READY)
+    }
+
+    pub(super) fn send_code(&mut self, why: Why) {
+        self.state = State::SendingCode(why);
+        let code = self.code(why).unwrap_or_else(|| DialString::from_iter([]));
+        self.out.act(Action::Dial(code, self.manners.dial_method));
     }
 
     /// The digits that follow the recall for this purpose, if any.
@@ -108,7 +117,7 @@ impl Transfer {
             self.timers.set(Timer::SendDigits, now + RECEIVER_READY);
             return;
         }
-        if why == Why::Consult && self.recall.width_taken.is_none() && back::is_heard_by_who_is_left_alone(tone.kind) {
+        if why == Why::Consult && !self.releasing && back::is_heard_by_who_is_left_alone(tone.kind) {
             // the caller hung up before the flash, or in it; or this exchange refuses it: the way back tells
             self.out.tell(Step::new(now, "flash").heard(tone.to_string()).result("asking back"));
             self.forget_attempts();
@@ -121,7 +130,7 @@ impl Transfer {
             self.recall.tone_took = now.since(self.flashed_at);
             self.recall.tone = Some(*tone);
             self.new_call = false;
-            self.may_hold_nobody = tone.is(ToneKind::Dial) && !self.manners.flash_is_known;
+            self.may_hold_nobody = tone.is(ToneKind::Dial);
             self.recall.unanswered = 0;
             self.timers.stop_all();
             let ms = self.flash_width().as_millis() as u64;
@@ -163,10 +172,10 @@ impl Transfer {
     }
 
     /// An exchange that takes our flash for a hang-up gives dial tone, too: the caller is gone, and what we dial is a call
-    /// of its own. Where the recall tone does not tell it apart, only the caller's voice does. Not asked where the user has
-    /// given this line's flash width, nor where the user decides what comes next.
+    /// of its own. Where the recall tone does not tell it apart, only the caller's voice does. Not asked where the user
+    /// decides what comes next.
     fn may_be_a_new_call(&self, tone: Tone) -> bool {
-        let known = self.manners.flash_is_known || self.recall.checked == Some(tone);
+        let known = self.recall.checked == Some(tone);
         tone.is(ToneKind::Dial) && !known && self.plan.goal != Goal::Hold && !self.aborted
     }
 

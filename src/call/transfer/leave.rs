@@ -47,8 +47,19 @@ impl Transfer {
                 self.out.tell(Step::new(now, "complete").target(target).heard("speech").result("code not taken"));
                 self.go_back(now);
             }
-            Event::Heard(Heard::Tone { tone, .. }) if tone.kind.is_dial_tone() && self.since_flash.tone_before_code => {
-                self.leave(now, &tone.to_string());
+            Event::Heard(Heard::Tone { tone, .. })
+                if tone.kind.is_dial_tone() && self.since_flash.tone_before_code && !self.since_flash.code_again =>
+            {
+                // our line is free, or the recall tone goes on: the digit was missed. Sent again it harms nobody, and a tone
+                // that then stops was a free line's, or has now been heeded
+                let target = shown(&self.plan.targets[self.target]);
+                self.out.tell(Step::new(now, "complete").target(target).heard(tone.to_string()).result("again"));
+                self.since_flash.code_again = true;
+                self.timers.stop_all();
+                self.send_code(Why::Complete);
+            }
+            Event::Heard(Heard::Tone { tone, .. }) if tone.kind.is_dial_tone() && self.since_flash.code_again => {
+                self.completion_in_doubt(now, &tone.to_string());
             }
             Event::Heard(Heard::Tone { tone, .. }) if tone.kind.is_dial_tone() => {
                 // the recall tone, late: the code fell on deaf ears
@@ -76,10 +87,28 @@ impl Transfer {
         self.go_back(now);
     }
 
-    /// The flash before the code brought no tone, and the one before the consultation may have been taken for a hang-up: then
-    /// what sounds like our release is what everybody hears who is left alone.
+    /// The flash before the code brought no tone, where the one before the consultation did: it was not seen, and what sounds
+    /// like our release is the tone of a call that is over. Or it brought a new call's.
     pub(super) fn code_may_be_for_nobody(&self) -> bool {
-        self.new_call || (self.may_hold_nobody && !self.since_flash.tone_before_code)
+        self.new_call || !self.since_flash.tone_before_code
+    }
+
+    /// After a second code the dial tone has stopped.
+    pub(super) fn completion_unanswered(&mut self, now: Time) {
+        if self.since_flash.code_again {
+            return self.leave(now, "dial tone, and silence after another code");
+        }
+        self.doubtful = true;
+        self.completion_in_doubt(now, "nothing");
+    }
+
+    /// Nobody was brought back to us, and the receiver goes down. Exchanges ring back who hangs up while they hold somebody.
+    pub(super) fn hang_up_on_nobody(&mut self, now: Time) {
+        self.timers.stop_all();
+        self.lost = true;
+        self.out.act(Action::OnHook);
+        self.state = State::Watching;
+        self.timers.set(Timer::NoRecallRing, now + self.manners.recall_ring_watch);
     }
 
     pub(super) fn leave(&mut self, now: Time, heard: &str) {
@@ -99,7 +128,11 @@ impl Transfer {
     pub(super) fn left(&mut self, now: Time, event: &Event) {
         match event {
             Event::CallerId(id) if self.state == State::Watching && self.is_somebody_else(id) => {
-                self.rung_anew(now, id)
+                if self.lost {
+                    self.end(Transferred::PartyLost)
+                } else {
+                    self.rung_anew(now, id)
+                }
             }
             // who it is comes before the first burst or after it, and a recall can wait for that
             Event::Ringing { burst: 0 | 1 } if self.state == State::Watching && self.caller.is_some() => {
@@ -124,9 +157,8 @@ impl Transfer {
             }
             Event::OtherTelephoneLifted { .. } if self.state == State::Watching => {
                 // it is in our call, or in one of its own: whoever we would hear now proves nothing
-                let target = self.target;
                 self.out.tell(Step::new(now, "check-line").heard(line::describe(event)).result("unproven"));
-                self.end(Transferred::Unproven { target });
+                self.end_unproven();
             }
             Event::Heard(Heard::Speech { .. }) if self.state == State::CheckingIdle => {
                 // the exchange never let go of us, or rang us back this very moment, or somebody else called
@@ -165,6 +197,12 @@ impl Transfer {
             true => Transferred::Voicemail { proof },
             false => Transferred::Completed { target, proof },
         });
+    }
+
+    /// Nothing tells what became of them.
+    pub(super) fn end_unproven(&mut self) {
+        let target = self.target;
+        self.end(if self.lost { Transferred::PartyLost } else { Transferred::Unproven { target } });
     }
 
     pub(super) fn recalled(&mut self, now: Time) {

@@ -255,3 +255,50 @@ fn a_caller_who_hangs_up_while_a_flash_back_is_put_off_is_told_to_have_done_so()
     };
     assert_eq!(result, Transferred::CallerGone);
 }
+
+#[test]
+fn the_end_of_the_recall_tone_that_a_long_way_delays_until_after_the_code_tells_nothing() {
+    let ended = || Event::Heard(Heard::ToneEnded { tone: ToneKind::RecallDial.into(), at: Time::ZERO });
+    let back = vec![(300, tone(ToneKind::RecallDial)), (600, ended()), (2_000, speech())];
+    let exchange = Exchange { flash: [recall(), recall()].into(), dial: [busy(), back].into(), ..Default::default() };
+    let run = run(&["5550101"], true, etsi(), exchange);
+    assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech }, "{:#?}", run.steps);
+    assert_eq!(flash_count(&run), 2);
+}
+
+#[test]
+fn told_to_end_a_way_back_that_only_silence_follows_is_still_gone_once_more() {
+    let targets = vec![Target { name: None, number: "5550112".parse().unwrap() }];
+    let mut machine = Transfer::new(Time::ZERO, TransferPlan::to(targets, true, Duration::from_secs(20)), etsi());
+    machine.handle_timeout(Time::secs(2));
+    machine.handle(Time::ms(2_700), &Event::FlashDone);
+    machine.handle(Time::ms(3_000), &tone(ToneKind::RecallDial));
+    machine.handle_timeout(Time::ms(3_300));
+    machine.handle(Time::ms(4_500), &Event::DialDone);
+    assert!(machine.abort(Time::secs(8)));
+    let (mut flashes, mut now) = (0, Time::secs(8));
+    loop {
+        match machine.poll_output() {
+            Some(Output::Do(Action::Flash(_))) => {
+                flashes += 1;
+                now += Duration::from_millis(700);
+                machine.handle(now, &Event::FlashDone);
+            }
+            Some(Output::Do(Action::Dial(..))) => {
+                now += Duration::from_millis(200);
+                machine.handle(now, &Event::DialDone);
+            }
+            Some(Output::Done(result)) => {
+                assert_eq!(result, Transferred::CallerUnproven);
+                break;
+            }
+            Some(_) => {}
+            None => {
+                now = machine.poll_timeout().expect("it goes on");
+                machine.handle_timeout(now);
+            }
+        }
+    }
+    // the first one for the consultation
+    assert_eq!(flashes, 3);
+}

@@ -30,14 +30,6 @@ fn dial_tone_after_a_flash_is_a_recall_only_when_the_caller_is_heard_behind_it()
     assert!(matches!(held.result, Transferred::Completed { .. }), "{:?} {:#?}", held.result, held.steps);
     let flashed = |run: &Run| run.actions.iter().filter(|a| matches!(a, Action::Flash(_))).count();
     assert_eq!(flashed(&held), 3);
-
-    // who has given this line's width has been here before
-    let answered = vec![(2_000, tone(ToneKind::Ringback)), (6_000, speech())];
-    let idle = [vec![(800, tone(ToneKind::Dial))]].into();
-    let exchange = Exchange { flash: [dial()].into(), dial: [answered].into(), off_hook: idle, ..Default::default() };
-    let known = run(&["5550100"], true, Manners { flash_is_known: true, ..manners() }, exchange);
-    assert!(matches!(known.result, Transferred::Completed { .. }), "{:?}", known.result);
-    assert_eq!(flashed(&known), 1);
 }
 
 #[test]

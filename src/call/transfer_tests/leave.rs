@@ -2,6 +2,11 @@
 
 use super::*;
 
+/// What who is left alone hears right after a code.
+fn busy_at_once() -> Vec<(u64, Event)> {
+    vec![(900, tone(ToneKind::Busy))]
+}
+
 #[test]
 fn warm_transfer_leaves_only_after_the_answer_and_proves_the_line_is_free() {
     let exchange = Exchange {
@@ -42,30 +47,67 @@ fn no_dial_tone_after_leaving_is_never_told_as_proven() {
 }
 
 #[test]
-fn explicit_call_transfer_dials_its_code_when_the_recall_tone_invites_to() {
-    let exchange = Exchange {
+fn a_dial_tone_after_the_code_has_it_sent_again_and_only_when_that_stops_the_tone_is_our_line_free() {
+    let dial_tone_after = || vec![(900, tone(ToneKind::Dial))];
+    let freed = Exchange {
         flash: [recall(), recall()].into(),
-        dial: [answers(), vec![(900, tone(ToneKind::Dial))]].into(),
+        dial: [answers(), dial_tone_after(), vec![]].into(),
         off_hook: [dial_tone()].into(),
         ..Default::default()
     };
-    let run = run(&["5550100"], true, etsi(), exchange);
-    assert!(matches!(run.result, Transferred::Completed { .. }), "{:#?}", run.steps);
-    assert_eq!(dialled(&run), ["5550100", "4"]);
+    let freed = run(&["5550100"], true, etsi(), freed);
+    assert!(matches!(freed.result, Transferred::Completed { .. }), "{:#?}", freed.steps);
+    assert_eq!(dialled(&freed), ["5550100", "4", "4"]);
+
+    // a register that gets no digit at all: it is the recall tone that goes on, and both are still held
+    let deaf = Exchange {
+        flash: [recall(), recall(), recall()].into(),
+        dial: [answers(), dial_tone_after(), dial_tone_after(), caller_speaks()].into(),
+        ..Default::default()
+    };
+    let deaf = run(&["5550100"], true, etsi(), deaf);
+    assert_eq!(deaf.result, Transferred::CallerBack { evidence: Evidence::Speech }, "{:#?}", deaf.steps);
+    assert!(!deaf.actions.contains(&Action::OnHook));
 }
 
 #[test]
 fn a_release_tone_after_the_code_is_believed_when_the_way_back_leads_to_nobody() {
     let released = || vec![(900, tone(ToneKind::Congestion))];
     let exchange = Exchange {
-        flash: [recall(), recall(), vec![], vec![]].into(),
-        dial: [answers(), released(), released(), released()].into(),
+        flash: [recall(), recall(), vec![], vec![], vec![]].into(),
+        dial: [answers(), released(), released(), released(), released()].into(),
         off_hook: [dial_tone()].into(),
         ..Default::default()
     };
     let run = run(&["5550100"], true, etsi(), exchange);
     assert!(matches!(run.result, Transferred::Completed { .. }), "{:#?}", run.steps);
-    assert_eq!(dialled(&run), ["5550100", "4", "1", "1"]);
+    assert_eq!(dialled(&run), ["5550100", "4", "1", "1", "1"]);
+}
+
+#[test]
+fn a_way_back_that_begins_with_a_recall_tone_tells_that_the_code_was_not_taken() {
+    // the code is refused; the caller hangs up on hold, and every way back leads to nobody
+    let exchange = Exchange {
+        flash: [recall(), recall(), recall(), vec![], vec![], vec![]].into(),
+        dial: [answers(), busy_at_once(), busy_at_once(), busy_at_once(), busy_at_once(), busy_at_once()].into(),
+        ..Default::default()
+    };
+    let run = run(&["5550100"], true, etsi(), exchange);
+    assert_eq!(run.result, Transferred::CallerGone, "{:#?}", run.steps);
+}
+
+#[test]
+fn who_was_not_brought_back_and_is_rung_for_when_we_hang_up_is_answered() {
+    let unseen = || vec![(800, tone(ToneKind::Busy))];
+    let exchange = Exchange {
+        flash: [recall(), unseen(), unseen(), unseen(), unseen(), unseen(), unseen(), unseen(), unseen()].into(),
+        dial: [busy()].into(),
+        on_hook: [vec![(1_500, Event::Ringing { burst: 1 })]].into(),
+        off_hook: [vec![(1_800, speech())]].into(),
+        ..Default::default()
+    };
+    let run = run(&["5550101"], true, manners(), exchange);
+    assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech }, "{:#?}", run.steps);
 }
 
 #[test]
@@ -83,14 +125,22 @@ fn a_tone_that_refuses_the_code_leads_back_to_the_caller_who_is_never_hung_up_on
 #[test]
 fn a_recall_tone_that_comes_after_the_code_has_the_code_sent_again() {
     let exchange = Exchange {
-        flash: [recall(), vec![]].into(),
-        dial: [answers(), vec![(300, tone(ToneKind::RecallDial))], vec![(900, tone(ToneKind::Dial))]].into(),
+        flash: [recall(), vec![], vec![], vec![], vec![]].into(),
+        dial: [
+            answers(),
+            vec![(300, tone(ToneKind::RecallDial))],
+            busy_at_once(),
+            busy_at_once(),
+            busy_at_once(),
+            busy_at_once(),
+        ]
+        .into(),
         off_hook: [dial_tone()].into(),
         ..Default::default()
     };
     let run = run(&["5550100"], true, etsi(), exchange);
     assert!(matches!(run.result, Transferred::Completed { .. }), "{:#?}", run.steps);
-    assert_eq!(dialled(&run), ["5550100", "4", "4"]);
+    assert_eq!(dialled(&run), ["5550100", "4", "4", "1", "1", "1"]);
 }
 
 #[test]
@@ -214,26 +264,27 @@ fn a_release_after_a_code_without_a_tone_proves_nothing_where_the_caller_may_nev
             flash.extend([consult(), plain()]);
             dial.push_back(caller_speaks());
         }
-        flash.extend([consult(), before_code, vec![], vec![]]);
-        dial.extend([answers(), released(), released(), released()]);
+        flash.extend([consult(), before_code, vec![], vec![], vec![]]);
+        dial.extend([answers(), released(), released(), released(), released()]);
         run(&["5550100"], true, etsi(), Exchange { flash, dial, off_hook: [dial_tone()].into(), ..Default::default() })
     };
     let proven = |run: &Run| matches!(run.result, Transferred::Completed { .. });
     let silent = transferred(plain, vec![]);
     assert_eq!(silent.result, Transferred::Unproven { target: 0 }, "{:#?}", silent.steps);
     assert!(proven(&transferred(plain, plain())), "the tone before the code tells that somebody is held");
-    assert!(proven(&transferred(recall, vec![])), "and so does a recall tone that is none of a new call's");
+    let unseen = transferred(recall, vec![]);
+    assert_eq!(unseen.result, Transferred::Unproven { target: 0 }, "the flash before the code may not have been seen");
 }
 
 #[test]
 fn a_code_waits_for_as_long_as_the_recall_tone_took() {
     let late = || vec![(2_400, tone(ToneKind::RecallDial))];
     let flash = [late(), late()].into();
-    let dial = [answers(), vec![(900, tone(ToneKind::Dial))]].into();
+    let dial = [answers(), busy_at_once(), busy_at_once(), busy_at_once(), busy_at_once()].into();
     let run =
         run(&["5550100"], true, etsi(), Exchange { flash, dial, off_hook: [dial_tone()].into(), ..Default::default() });
     assert!(matches!(run.result, Transferred::Completed { .. }), "{:#?}", run.steps);
-    assert_eq!(dialled(&run), ["5550100", "4"], "once, when the register is there");
+    assert_eq!(dialled(&run)[..2], ["5550100", "4"], "once, when the register is there");
 }
 
 #[test]
@@ -293,8 +344,8 @@ fn a_reorder_that_comes_when_the_exchange_has_waited_for_digits_is_no_release() 
     for (after, proven) in [(at_once, true), (late, false)] {
         let refused = move || vec![(after, tone(ToneKind::Congestion))];
         let exchange = Exchange {
-            flash: [recall(), recall(), vec![], vec![]].into(),
-            dial: [answers(), refused(), refused(), refused()].into(),
+            flash: [recall(), recall(), vec![], vec![], vec![]].into(),
+            dial: [answers(), refused(), refused(), refused(), refused()].into(),
             off_hook: [dial_tone()].into(),
             ..Default::default()
         };
