@@ -268,6 +268,8 @@ struct SinceFlash {
     tail: Option<(Tone, Time)>,
     /// The exchange rang us back after we had left.
     rung_back: bool,
+    /// And showed the number of whom we had left.
+    his_number: bool,
     /// Another telephone on the pair kept the loop closed during our flash: what the line said.
     loop_held: Option<String>,
 }

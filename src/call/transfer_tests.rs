@@ -8,7 +8,8 @@ mod leave;
 use super::transfer::{Transfer, TransferPlan, Transferred};
 use super::{Completion, Evidence, Manners, Output, Step, Target};
 use crate::clock::Time;
-use crate::event::{Action, Event, Heard, Tone, ToneKind};
+use crate::event::{Action, CallerId, CallerIdFormat, Event, Heard, Tone, ToneKind};
+use crate::number::PartyNumber;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -69,8 +70,11 @@ fn briefed(targets: &[&str]) -> TransferPlan {
     TransferPlan { brief: Some([0i16; 160].into()), ..plan(targets, true) }
 }
 
-fn run_plan(plan: TransferPlan, manners: Manners, mut exchange: Exchange) -> Run {
-    let mut machine = Transfer::new(Time::ZERO, plan, manners);
+fn run_plan(plan: TransferPlan, manners: Manners, exchange: Exchange) -> Run {
+    run_machine(Transfer::new(Time::ZERO, plan, manners), exchange)
+}
+
+fn run_machine(mut machine: Transfer, mut exchange: Exchange) -> Run {
     let mut coming: Vec<(u64, Event)> = Vec::new();
     let (mut actions, mut steps) = (Vec::new(), Vec::new());
     for ms in (0..300_000).step_by(10) {
@@ -181,4 +185,18 @@ fn back_steps(run: &Run) -> Vec<&str> {
 
 fn flash_count(run: &Run) -> usize {
     run.actions.iter().filter(|a| matches!(a, Action::Flash(_))).count()
+}
+
+fn number(digits: &str) -> Option<PartyNumber> {
+    PartyNumber::from_network(digits.as_bytes())
+}
+
+fn caller_id(digits: &str) -> Event {
+    Event::CallerId(CallerId {
+        number: number(digits),
+        name: None,
+        absent: None,
+        format: CallerIdFormat::Bell202,
+        date: None,
+    })
 }

@@ -207,8 +207,11 @@ impl Transfer {
         } else if self.loop_told_of_a_hang_up(tone) || self.back.nobody_held {
             self.caller_gone(now, format!("{tone} tone"));
         } else {
-            let why = if self.recall.checking.is_some() { "flash taken for a hang-up" } else { "party-lost" };
-            self.out.tell(step.result(why));
+            if self.recall.checking.is_some() {
+                self.out.tell(step.result("flash taken for a hang-up"));
+                return self.end(Transferred::PartyLost);
+            }
+            self.out.tell(step.result("party-lost"));
             self.hang_up_on_nobody(now);
         }
     }

@@ -134,6 +134,9 @@ impl Transfer {
                     self.rung_anew(now, id)
                 }
             }
+            Event::CallerId(id) if self.state == State::Watching => {
+                self.since_flash.his_number |= self.caller.is_some() && id.number == self.caller;
+            }
             // who it is comes before the first burst or after it, and a recall can wait for that
             Event::Ringing { burst: 0 | 1 } if self.state == State::Watching && self.caller.is_some() => {
                 self.timers.stop(Timer::NoRecallRing);
@@ -208,6 +211,8 @@ impl Transfer {
     pub(super) fn recalled(&mut self, now: Time) {
         self.out.tell(Step::new(now, "watch").heard("recall ringing").result("recalled"));
         self.since_flash.rung_back = true;
+        // he may have been gone before, and this is a call of somebody else
+        self.lifted_into_it |= self.lost && !self.since_flash.his_number;
         self.timers.stop_all();
         self.state = State::AnsweringRecall;
         self.out.act(Action::OffHook);

@@ -99,15 +99,21 @@ fn a_way_back_that_begins_with_a_recall_tone_tells_that_the_code_was_not_taken()
 #[test]
 fn who_was_not_brought_back_and_is_rung_for_when_we_hang_up_is_answered() {
     let unseen = || vec![(800, tone(ToneKind::Busy))];
-    let exchange = Exchange {
-        flash: [recall(), unseen(), unseen(), unseen(), unseen(), unseen(), unseen(), unseen(), unseen()].into(),
-        dial: [busy()].into(),
-        on_hook: [vec![(1_500, Event::Ringing { burst: 1 })]].into(),
-        off_hook: [vec![(1_800, speech())]].into(),
-        ..Default::default()
+    let rung = |by: Event| {
+        let exchange = Exchange {
+            flash: [recall(), unseen(), unseen(), unseen(), unseen(), unseen(), unseen(), unseen(), unseen()].into(),
+            dial: [busy()].into(),
+            on_hook: [vec![(1_500, Event::Ringing { burst: 1 }), (4_000, by)]].into(),
+            off_hook: [vec![(1_800, speech())]].into(),
+            ..Default::default()
+        };
+        let machine = Transfer::new(Time::ZERO, plan(&["5550101"], true), manners()).of_caller(number("5551234"));
+        run_machine(machine, exchange).result
     };
-    let run = run(&["5550101"], true, manners(), exchange);
-    assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech }, "{:#?}", run.steps);
+    assert_eq!(rung(caller_id("5551234")), Transferred::CallerBack { evidence: Evidence::Speech });
+    assert_eq!(rung(Event::Ringing { burst: 2 }), Transferred::CallerUnproven, "who it is, nothing tells");
+    assert_eq!(rung(caller_id("5559999")), Transferred::PartyLost, "a call of its own is left to ring");
+    assert_eq!(rung(Event::RingingStopped), Transferred::PartyLost);
 }
 
 #[test]
@@ -191,16 +197,7 @@ fn a_dip_about_the_code_is_not_the_exchange_letting_go() {
 
 #[test]
 fn a_call_of_somebody_else_in_the_seconds_after_leaving_is_no_recall() {
-    let number = |n: &str| crate::number::PartyNumber::from_network(n.as_bytes());
-    let id = |n: &str| {
-        Event::CallerId(crate::event::CallerId {
-            number: number(n),
-            name: None,
-            absent: None,
-            format: crate::event::CallerIdFormat::Bell202,
-            date: None,
-        })
-    };
+    let id = caller_id;
     let left = || {
         let mut machine = Transfer::new(Time::ZERO, plan(&["5550100"], true), manners()).of_caller(number("5551234"));
         machine.handle_timeout(Time::secs(2));
