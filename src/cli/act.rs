@@ -132,7 +132,7 @@ impl Transfer {
             second_line: self.second_line.clone(),
         };
         if global.dry_run {
-            return super::shell::dry_ask(global, &named, &ask);
+            return super::plan::ask(global, &named, &ask);
         }
         let briefing = brief.map_or(Duration::ZERO, |b| Duration::from_secs(2 * (b.len() as u64 / 8000 + 10)));
         // beyond the ringing, a target takes a flash, digits and the way back: half a minute covers the slowest
@@ -172,7 +172,7 @@ fn act(global: &Global, command: &'static str, ask: Ask, limit: Duration) -> Res
     let config = global.load_config()?;
     let named = Named::find(global, &config, None)?;
     if global.dry_run {
-        return super::shell::dry_ask(global, &named, &ask);
+        return super::plan::ask(global, &named, &ask);
     }
     moved(global, command, &named, &ask, global.timeout.unwrap_or(limit))
 }
@@ -200,7 +200,7 @@ fn simple(global: &Global, command: &'static str, ask: Ask) -> Result<Exit, Erro
     let config = global.load_config()?;
     let named = Named::find(global, &config, None)?;
     if global.dry_run {
-        return super::shell::dry_ask(global, &named, &ask);
+        return super::plan::ask(global, &named, &ask);
     }
     match request(&named, &ask, global.timeout.unwrap_or(Duration::from_secs(60)))? {
         Answer::Done { heard } => {

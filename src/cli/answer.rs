@@ -177,7 +177,7 @@ impl Answer {
             stay: self.moving.stay(&self.talk),
         };
         if global.dry_run {
-            return super::shell::dry_run(global, &named, &plan);
+            return super::plan::call(global, &named, &plan, &self.talk);
         }
         let name = named.name.clone();
         let wish = hold_line::Wish {

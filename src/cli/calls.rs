@@ -269,6 +269,9 @@ impl Export {
             Err(JournalError::Missing(_)) => None,
             Err(e) => return Err(e.explain(what)),
         };
+        if let (true, Some(path)) = (global.dry_run, &self.output) {
+            return plan(global, format!("write the calls to {}", printable(&path.to_string_lossy())));
+        }
         let write = |out: &mut dyn Write| export::export(store.as_ref(), &filter, format, out);
         let Some(path) = &self.output else {
             return match write(&mut io::BufWriter::new(io::stdout().lock())) {
@@ -453,9 +456,7 @@ fn tell(global: &Global, store: &Store, id: &str, lines: fn(&Whole) -> Vec<Strin
 }
 
 fn plan(global: &Global, step: String) -> Result<Exit, Error> {
-    let document = json!({ "schema": "tipring.plan/1", "plan": [step] });
-    super::told(global.style().answer(&document, || vec![step.clone()]))?;
-    Ok(Exit::Done)
+    super::plan::show_steps(global, vec![step])
 }
 
 /// Written beside it and moved to its place: whoever reads it finds the old one or the new one.

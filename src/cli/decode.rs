@@ -65,6 +65,12 @@ impl Decode {
         let config = global.load_config()?;
         let facts = super::open::facts(&config)?;
         let name = self.file.to_string_lossy().into_owned();
+        if global.dry_run {
+            let mut steps = vec![format!("decode {}", printable(&name))];
+            let files = [&self.plot, &self.learn].into_iter().flatten();
+            steps.extend(files.map(|file| format!("write {}", printable(&file.to_string_lossy()))));
+            return super::plan::show_steps(global, steps);
+        }
         if self.file.as_os_str() == "-" {
             let stdin = io::stdin().lock();
             return self.decode(global, facts, stdin, "standard input", true, None);

@@ -379,14 +379,7 @@ fn detach(global: &Global, named: &Named) -> Result<Exit, Error> {
         Error::new(Exit::Failed, "cannot leave a line owner behind", why.to_string(), "run it without --detach")
     };
     catch_signals();
-    if named.lock_name().is_none() {
-        return Err(Error::new(
-            Exit::Usage,
-            format!("cannot leave {} to a process of its own", named.name),
-            "on the virtual clock it lives inside one command, and nobody could reach it",
-            "leave out clock=virtual, or --detach",
-        ));
-    }
+    may_detach(named)?;
     let exe = std::env::current_exe().map_err(fail)?;
     let mut child = Command::new(exe)
         .args(std::env::args_os().skip(1))
@@ -435,6 +428,19 @@ fn detach(global: &Global, named: &Named) -> Result<Exit, Error> {
             Ok(code.unwrap_or(Exit::Failed))
         }
     }
+}
+
+/// What lives inside one command cannot be left behind by it.
+pub fn may_detach(named: &Named) -> Result<(), Error> {
+    if named.lock_name().is_some() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Exit::Usage,
+        format!("cannot leave {} to a process of its own", named.name),
+        "on the virtual clock it lives inside one command, and nobody could reach it",
+        "leave out clock=virtual, or --detach",
+    ))
 }
 
 /// A call that is told to end takes a caller off hold first, and may have to wait until nobody waits on the line.

@@ -11,6 +11,7 @@ pub mod hold_line;
 pub mod lines;
 pub mod manual;
 pub mod open;
+pub mod plan;
 pub mod render;
 pub mod shell;
 pub mod speech;
