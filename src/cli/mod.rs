@@ -29,7 +29,7 @@ use std::time::Duration;
 
 /// Landlines from the shell: analog lines dialled, answered, transferred by hook flash, and proven.
 #[derive(Debug, Parser)]
-#[command(name = "tipring", version, max_term_width = 100, after_help = after_help())]
+#[command(name = "tipring", bin_name = "tipring", version, max_term_width = 100, after_help = after_help())]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,

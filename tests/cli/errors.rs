@@ -186,6 +186,24 @@ fn a_command_line_that_is_not_understood_is_one_error_too() {
     one_error(t.run(&["dial"]), 2, &["<NUMBER>", "usage: tipring dial", "tipring dial --help"]);
     one_error(t.run(&["dail", "5550100"]), 2, &["'dail'", "a similar subcommand exists: 'dial'"]);
     one_error(t.run(&["answer", "--within", "5q"]), 2, &["not a duration", "tipring answer --help"]);
+    // whatever the program's file is called
+    let link = t.path().join("tip-ring.v2");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tipring"), &link).unwrap();
+    for (command, help) in [
+        ("dial", "tipring dial"),
+        ("transfer", "tipring transfer"),
+        ("calls note", "tipring calls note"),
+        ("calls bogus", "tipring calls"),
+        ("calls list --bogus", "tipring calls list"),
+        ("calls list --limit many", "tipring calls list"),
+        ("exchange run", "tipring exchange run"),
+        ("bogus", "tipring"),
+    ] {
+        for program in [link.as_os_str(), env!("CARGO_BIN_EXE_tipring").as_ref()] {
+            let run = std::process::Command::new(program).args(command.split(' ')).output().unwrap();
+            one_error(crate::Run::of(run), 2, &[&format!("see `{help} --help`")]);
+        }
+    }
     let hostile = t.run(&["dial", "5550100", "--\u{1b}[31m\n\nUsage: x\n\n"]);
     assert!(!hostile.stderr.contains('\u{1b}'), "{}", hostile.all());
     one_error(hostile, 2, &["unexpected argument"]);
