@@ -265,7 +265,14 @@ impl Teller<'_> {
                 Some(at) => found.acknowledging(at),
                 None => {}
             }
-            super::told(self.global.style().stream(&found.json(), &found.line(self.channels)))?;
+            let line = found.line(self.channels);
+            // what comes as it is recorded would go on for ever, unread
+            super::told(self.global.style().stream(&found.json(), &line)).map_err(|mut e| {
+                if e.exit == Exit::Interrupted {
+                    e.next = "read on to the end of the recording".into();
+                }
+                e
+            })?;
             if self.keep && self.kept.len() < MOST_KEPT && found.state == crate::decode::State::Whole {
                 self.kept.push(found);
             }

@@ -21,7 +21,7 @@ impl Doctor {
         let fails = findings.iter().any(|f| f.status == Status::Fail);
         let exit = if fails { Exit::Failed } else { Exit::Done };
         let document = json!({ "schema": "tipring.doctor/1", "ok": !fails, "exit": exit.code(), "findings": findings });
-        super::told(global.style().answer(&document, || findings.iter().flat_map(lines).collect()))?;
+        super::read(global.style().answer(&document, || findings.iter().flat_map(lines).collect()))?;
         Ok(exit)
     }
 }

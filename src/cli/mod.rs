@@ -193,6 +193,14 @@ pub fn parser() -> clap::Command {
     Cli::command()
 }
 
+/// The answer of a command that has no line: who stops reading it has read enough, and the command's own exit stands.
+pub fn read(result: std::io::Result<()>) -> Result<(), Error> {
+    match result {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => told(result),
+    }
+}
+
 /// A broken pipe on our own stdout: whoever read us is gone, which is no error of the line.
 pub fn told(result: std::io::Result<()>) -> Result<(), Error> {
     match result {

@@ -241,13 +241,13 @@ fn seconds(d: Duration) -> String {
 pub fn show(global: &Global, named: &Named, steps: Vec<String>) -> Result<Exit, Error> {
     let document =
         json!({ "schema": "tipring.plan/1", "line": named.name, "country": named.country.code, "plan": steps });
-    super::told(global.style().answer(&document, || steps.clone()))?;
+    super::read(global.style().answer(&document, || steps.clone()))?;
     Ok(Exit::Done)
 }
 
 /// The plan of a command that has no line, or several.
 pub fn show_steps(global: &Global, steps: Vec<String>) -> Result<Exit, Error> {
     let document = json!({ "schema": "tipring.plan/1", "plan": steps });
-    super::told(global.style().answer(&document, || steps.clone()))?;
+    super::read(global.style().answer(&document, || steps.clone()))?;
     Ok(Exit::Done)
 }

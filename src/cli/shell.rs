@@ -37,7 +37,7 @@ impl Completions {
     pub fn run(self) -> Result<Exit, Error> {
         let mut text = Vec::new();
         clap_complete::generate(self.shell, &mut offered(super::parser()), "tipring", &mut text);
-        super::told(io::stdout().lock().write_all(&text))?;
+        super::read(io::stdout().lock().write_all(&text))?;
         Ok(Exit::Done)
     }
 }
