@@ -173,6 +173,8 @@ fn doctor_says_what_is_wrong_in_words_and_as_a_document() {
     let fails = findings.iter().any(|f| f["status"] == "fail");
     assert_eq!((json["ok"].as_bool(), run.code), (Some(!fails), Some(i32::from(fails))), "{}", run.all());
     assert!(findings.iter().filter(|f| f["status"] != "ok").all(|f| f["help"].is_string()), "{json:#}");
+    let rules = include_str!("../../udev/70-tipring.rules");
+    assert_eq!(t.run(&["doctor", "--print-udev"]).exits(0).stdout, rules);
     // a state directory that is none fails on every machine
     let mut command = t.command();
     command.env("TIPRING_STATE_DIR", "/dev/null/state").arg("doctor");
