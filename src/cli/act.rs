@@ -53,7 +53,7 @@ pub struct Transfer {
     #[arg(long, value_name = "LINE")]
     pub second_line: Option<String>,
     /// What becomes of the caller when nobody takes the call
-    #[arg(long, default_value_t, value_name = "return|hangup|voicemail=NUM")]
+    #[arg(long, default_value_t, value_name = "return|hangup|voicemail=NUM", value_parser = FailPolicy::parser(), hide_possible_values = true)]
     pub on_fail: FailPolicy,
     /// Play this to a target who answered - a WAV file, or words to be spoken -, who accepts with 1 or refuses with 2
     #[arg(long, value_name = "TEXT|FILE")]

@@ -1,6 +1,7 @@
 //! `tipring calls`: the journal of calls, its notes and tags.
 
 use super::Global;
+use super::suggest::Suggested;
 use crate::control::place::user_name;
 use crate::error::{Error, Exit, printable};
 use crate::journal::export::{self, ExportError, Format, document};
@@ -57,7 +58,7 @@ pub struct Which {
     #[arg(long, value_name = "TAG")]
     pub tag: Vec<String>,
     /// Calls that ended so: busy, no-answer, transferred, interrupted, …; may be given again: any of them
-    #[arg(long, value_name = "OUTCOME")]
+    #[arg(long, value_name = "OUTCOME", value_parser = Suggested::<String>::new(outcomes()), hide_possible_values = true)]
     pub outcome: Vec<String>,
 }
 

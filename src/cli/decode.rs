@@ -28,7 +28,7 @@ pub struct Decode {
     /// The recording, or - for standard input
     pub file: PathBuf,
     /// The country whose tones to expect: us, gb, de, ... (all of them when not given)
-    #[arg(long, value_name = "CC", conflicts_with = "all")]
+    #[arg(long, value_name = "CC", conflicts_with = "all", value_parser = super::suggest::countries(), hide_possible_values = true)]
     pub country: Option<String>,
     /// Name each tone in every country's plan
     #[arg(long)]

@@ -34,7 +34,7 @@ pub struct Run {
     #[arg(long = "port", required = true, value_name = "PORT")]
     pub ports: Vec<String>,
     /// The country's exchange to be
-    #[arg(long, default_value = "us", value_name = "CC")]
+    #[arg(long, default_value = "us", value_name = "CC", value_parser = super::suggest::countries(), hide_possible_values = true)]
     pub country: String,
     /// A built-in scenario or a file
     #[arg(long, default_value = "idle", value_name = "NAME|FILE")]

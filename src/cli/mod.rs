@@ -15,6 +15,7 @@ pub mod plan;
 pub mod render;
 pub mod shell;
 pub mod speech;
+pub mod suggest;
 mod usage;
 pub mod watch;
 

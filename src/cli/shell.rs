@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Exit};
 use crate::output::Style;
-use clap::Args;
+use clap::{Args, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -37,6 +37,12 @@ impl Completions {
     pub fn run(self) -> Result<Exit, Error> {
         let mut text = Vec::new();
         clap_complete::generate(self.shell, &mut offered(super::parser()), "tipring", &mut text);
+        if self.shell == Shell::Fish {
+            // the generator knows of no positional arguments
+            let shells: Vec<String> = Shell::value_variants().iter().map(Shell::to_string).collect();
+            let using = "__fish_tipring_using_subcommand completions";
+            text.extend(format!("complete -c tipring -n \"{using}\" -f -a \"{}\"\n", shells.join(" ")).bytes());
+        }
         super::read(io::stdout().lock().write_all(&text))?;
         Ok(Exit::Done)
     }
@@ -45,8 +51,21 @@ impl Completions {
 /// The parser without what is hidden: the generators offer that too.
 fn offered(parser: clap::Command) -> clap::Command {
     clap::Command::new("tipring")
-        .args(parser.get_arguments().cloned())
-        .subcommands(parser.get_subcommands().filter(|c| !c.is_hide_set()).cloned())
+        .args(parser.get_arguments().cloned().map(without_files))
+        .subcommands(parser.get_subcommands().filter(|c| !c.is_hide_set()).cloned().map(offers_files_for_files))
+}
+
+fn offers_files_for_files(command: clap::Command) -> clap::Command {
+    command.mut_args(without_files).mut_subcommands(offers_files_for_files)
+}
+
+/// Shells offer files for whatever they know nothing of.
+fn without_files(arg: clap::Arg) -> clap::Arg {
+    let is_file = arg.get_value_names().is_some_and(|names| names.iter().any(|n| n.contains("FILE")));
+    if arg.get_action().takes_values() && arg.get_value_hint() == ValueHint::Unknown && !is_file {
+        return arg.value_hint(ValueHint::Other);
+    }
+    arg
 }
 
 /// The manual pages, generated from this parser
