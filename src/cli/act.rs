@@ -189,7 +189,8 @@ fn moved(global: &Global, command: &'static str, named: &Named, ask: &Ask, limit
                 lines.push(format!("{}: {}{target}", named.name, report.result));
                 lines
             };
-            super::told(global.style().answer(&document, lines))?;
+            let came = format!("{} (exit {})", lines().last().cloned().unwrap_or_default(), report.exit);
+            super::told_after(global.style().answer(&document, lines), &came, in_journal(named))?;
             Ok(Exit::from_code(report.exit).unwrap_or(Exit::Failed))
         }
         other => Err(unexpected(&other)),
@@ -206,9 +207,10 @@ fn simple(global: &Global, command: &'static str, ask: Ask) -> Result<Exit, Erro
         Answer::Done { heard } => {
             let document =
                 json!({ "schema": format!("tipring.{command}/1"), "line": named.name, "exit": 0, "heard": heard });
-            let lines =
-                || vec![format!("{}: done{}", named.name, heard.map(|h| format!(", heard {h}")).unwrap_or_default())];
-            super::told(global.style().answer(&document, lines))?;
+            let heard = heard.map(|h| format!(", heard {h}")).unwrap_or_default();
+            let came = format!("{}: done{heard}", named.name);
+            let told = global.style().answer(&document, || vec![came.clone()]);
+            super::told_after(told, &came, in_journal(&named))?;
             Ok(Exit::Done)
         }
         other => Err(unexpected(&other)),
@@ -231,6 +233,11 @@ fn request(named: &Named, ask: &Ask, limit: Duration) -> Result<Answer, Error> {
         }
         answer => Ok(answer),
     }
+}
+
+/// The call is its owner's, who writes it there.
+fn in_journal(named: &Named) -> String {
+    format!("`tipring --line '{}' calls` has the call", named.name)
 }
 
 fn unexpected(answer: &Answer) -> Error {

@@ -42,7 +42,6 @@ pub enum CallsCommand {
     Tag(Tag),
     /// The calls for other programs: JSON Lines or CSV, the oldest first
     Export(Export),
-    /// Remove old calls for good
     Prune(Prune),
 }
 

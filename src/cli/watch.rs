@@ -16,8 +16,9 @@ use std::time::Duration;
 
 /// Live events of a line, one readable line each
 ///
-/// Shows the call that another process holds on the line; when nobody holds it, watches the idle line itself: ringing,
-/// caller ID, battery, alarms. Ends with --timeout, or when it is interrupted. An owner that says nothing at all - it is
+/// Where another process holds the line it only listens to that one, and shows its call. A line that nobody holds it takes
+/// for as long as it runs - another command on that line, as `answer --detach`, then ends with exit 5 - and shows ringing,
+/// caller ID, battery and alarms. Ends with --timeout, or when it is interrupted. An owner that says nothing at all - it is
 /// stopped, or its machine stands still - is told of with exit 75, after --timeout or 45 seconds.
 #[derive(Args, Debug)]
 pub struct Watch {

@@ -157,6 +157,19 @@ fn a_call_outlives_whoever_read_its_words() {
 }
 
 #[test]
+fn what_came_of_a_call_whose_answer_cannot_be_written_is_on_stderr() {
+    let t = Tipring::start();
+    let line = "sim/us?scenario=incoming&clock=virtual";
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+    let mut command = t.command();
+    command.args(["--json", "--line", line, "answer", "--transfer-to", "5550100", "--warm"]).stdout(full);
+    let run = Run::of(command.output().expect("tipring runs")).exits(1);
+    let id = t.run(&["--json", "calls"]).exits(0).json()["calls"][0]["id"].as_str().unwrap().to_string();
+    let told = [&format!("{line}: transferred to 5550100"), "(exit 0)", &format!("`tipring calls show {id}` has all")];
+    assert!(told.iter().all(|t| run.stderr.contains(*t)), "{}", run.all());
+}
+
+#[test]
 fn help_that_cannot_be_written_is_not_success() {
     let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
     let status = Tipring::start().command().arg("--help").stdout(full).status();

@@ -59,6 +59,15 @@ fn what_is_shown_of_a_page_has_its_commands_options_exit_codes_and_examples() {
             assert!(page.contains(&format!("--{option}")), "{name}: --{option}: {page}");
         }
     }
+    // what a command says at length is not lost behind its one line
+    for (page, words) in [
+        ("tipring-watch.1", "then ends with exit 5"),
+        ("tipring-transfer.1", "the caller is back (exit 20)"),
+        ("tipring-dial.1", "held for eight seconds"),
+        ("tipring-calls-prune.1", "notes or tags stay"),
+    ] {
+        assert!(shown(page).contains(words), "{page}: {words}");
+    }
     let synopsis = |name: &str| {
         let page = shown(name);
         page.split_once("SYNOPSIS ").unwrap().1.split_once(" DESCRIPTION").unwrap().0.to_string()
