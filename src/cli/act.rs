@@ -53,7 +53,7 @@ pub struct Transfer {
     #[arg(long, value_name = "LINE")]
     pub second_line: Option<String>,
     /// What becomes of the caller when nobody takes the call
-    #[arg(long, default_value_t, value_name = "return|hangup|voicemail=NUM")]
+    #[arg(long, default_value_t, value_name = "return|hangup|voicemail=NUM", value_parser = FailPolicy::parser(), hide_possible_values = true)]
     pub on_fail: FailPolicy,
     /// Play this to a target who answered - a WAV file, or words to be spoken -, who accepts with 1 or refuses with 2
     #[arg(long, value_name = "TEXT|FILE")]
@@ -132,7 +132,7 @@ impl Transfer {
             second_line: self.second_line.clone(),
         };
         if global.dry_run {
-            return super::shell::dry_ask(global, &named, &ask);
+            return super::plan::ask(global, &named, &ask);
         }
         let briefing = brief.map_or(Duration::ZERO, |b| Duration::from_secs(2 * (b.len() as u64 / 8000 + 10)));
         // beyond the ringing, a target takes a flash, digits and the way back: half a minute covers the slowest
@@ -172,7 +172,7 @@ fn act(global: &Global, command: &'static str, ask: Ask, limit: Duration) -> Res
     let config = global.load_config()?;
     let named = Named::find(global, &config, None)?;
     if global.dry_run {
-        return super::shell::dry_ask(global, &named, &ask);
+        return super::plan::ask(global, &named, &ask);
     }
     moved(global, command, &named, &ask, global.timeout.unwrap_or(limit))
 }
@@ -189,7 +189,8 @@ fn moved(global: &Global, command: &'static str, named: &Named, ask: &Ask, limit
                 lines.push(format!("{}: {}{target}", named.name, report.result));
                 lines
             };
-            super::told(global.style().answer(&document, lines))?;
+            let came = format!("{} (exit {})", lines().last().cloned().unwrap_or_default(), report.exit);
+            super::told_after(global.style().answer(&document, lines), &came, in_journal(named))?;
             Ok(Exit::from_code(report.exit).unwrap_or(Exit::Failed))
         }
         other => Err(unexpected(&other)),
@@ -200,15 +201,16 @@ fn simple(global: &Global, command: &'static str, ask: Ask) -> Result<Exit, Erro
     let config = global.load_config()?;
     let named = Named::find(global, &config, None)?;
     if global.dry_run {
-        return super::shell::dry_ask(global, &named, &ask);
+        return super::plan::ask(global, &named, &ask);
     }
     match request(&named, &ask, global.timeout.unwrap_or(Duration::from_secs(60)))? {
         Answer::Done { heard } => {
             let document =
                 json!({ "schema": format!("tipring.{command}/1"), "line": named.name, "exit": 0, "heard": heard });
-            let lines =
-                || vec![format!("{}: done{}", named.name, heard.map(|h| format!(", heard {h}")).unwrap_or_default())];
-            super::told(global.style().answer(&document, lines))?;
+            let heard = heard.map(|h| format!(", heard {h}")).unwrap_or_default();
+            let came = format!("{}: done{heard}", named.name);
+            let told = global.style().answer(&document, || vec![came.clone()]);
+            super::told_after(told, &came, in_journal(&named))?;
             Ok(Exit::Done)
         }
         other => Err(unexpected(&other)),
@@ -231,6 +233,11 @@ fn request(named: &Named, ask: &Ask, limit: Duration) -> Result<Answer, Error> {
         }
         answer => Ok(answer),
     }
+}
+
+/// The call is its owner's, who writes it there.
+fn in_journal(named: &Named) -> String {
+    format!("`tipring --line '{}' calls` has the call", named.name)
 }
 
 fn unexpected(answer: &Answer) -> Error {

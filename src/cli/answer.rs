@@ -2,6 +2,7 @@
 
 use super::dial::Talking;
 use super::open::Named;
+use super::suggest::Suggested;
 use super::{Global, hold_line, open, render, speech};
 use crate::call::receive::AnswerRule;
 use crate::call::transfer::TransferPlan;
@@ -61,7 +62,7 @@ pub struct Moving {
     #[arg(long = "target-no-answer-after", value_name = "DUR", requires = "transfer_to", value_parser = duration::parse_some)]
     pub target_no_answer_after: Option<Duration>,
     /// What becomes of the caller when nobody takes the call
-    #[arg(long, default_value_t, requires = "transfer_to", value_name = "return|hangup|voicemail=NUM")]
+    #[arg(long, default_value_t, requires = "transfer_to", value_name = "return|hangup|voicemail=NUM", value_parser = FailPolicy::parser(), hide_possible_values = true)]
     pub on_fail: FailPolicy,
     /// Play this to a target who answered - a WAV file, or words to be spoken -, who accepts with 1 or refuses with 2
     #[arg(long, value_name = "TEXT|FILE", requires = "transfer_to")]
@@ -108,6 +109,11 @@ impl fmt::Display for FailPolicy {
 }
 
 impl FailPolicy {
+    /// With the words that a shell may offer.
+    pub fn parser() -> Suggested<FailPolicy> {
+        Suggested::new(["return", "hangup", "voicemail="])
+    }
+
     pub fn on_fail(&self) -> OnFail {
         match self {
             FailPolicy::Hangup => OnFail::Hangup,
@@ -177,7 +183,7 @@ impl Answer {
             stay: self.moving.stay(&self.talk),
         };
         if global.dry_run {
-            return super::shell::dry_run(global, &named, &plan);
+            return super::plan::call(global, &named, &plan, &self.talk);
         }
         let name = named.name.clone();
         let wish = hold_line::Wish {

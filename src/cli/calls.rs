@@ -1,6 +1,7 @@
 //! `tipring calls`: the journal of calls, its notes and tags.
 
 use super::Global;
+use super::suggest::Suggested;
 use crate::control::place::user_name;
 use crate::error::{Error, Exit, printable};
 use crate::journal::export::{self, ExportError, Format, document};
@@ -41,7 +42,6 @@ pub enum CallsCommand {
     Tag(Tag),
     /// The calls for other programs: JSON Lines or CSV, the oldest first
     Export(Export),
-    /// Remove old calls for good
     Prune(Prune),
 }
 
@@ -57,7 +57,7 @@ pub struct Which {
     #[arg(long, value_name = "TAG")]
     pub tag: Vec<String>,
     /// Calls that ended so: busy, no-answer, transferred, interrupted, …; may be given again: any of them
-    #[arg(long, value_name = "OUTCOME")]
+    #[arg(long, value_name = "OUTCOME", value_parser = Suggested::<String>::new(outcomes()), hide_possible_values = true)]
     pub outcome: Vec<String>,
 }
 
@@ -168,14 +168,14 @@ impl List {
             Err(e) => return Err(e.explain(CANNOT_READ)),
         };
         let document = json!({ "schema": "tipring.calls/1", "calls": calls });
-        super::told(global.style().answer(&document, || table(&calls)))?;
+        super::read(global.style().answer(&document, || table(&calls)))?;
         Ok(Exit::Done)
     }
 }
 
 impl Show {
     fn run(self, global: &Global) -> Result<Exit, Error> {
-        let (_, store, id) = Journal::find(global, &self.id, CANNOT_READ)?;
+        let (_, store, id) = Journal::find(global, &self.id, CANNOT_SHOW)?;
         show(global, &store, &id)
     }
 }
@@ -269,12 +269,15 @@ impl Export {
             Err(JournalError::Missing(_)) => None,
             Err(e) => return Err(e.explain(what)),
         };
+        if let (true, Some(path)) = (global.dry_run, &self.output) {
+            return plan(global, format!("write the calls to {}", printable(&path.to_string_lossy())));
+        }
         let write = |out: &mut dyn Write| export::export(store.as_ref(), &filter, format, out);
         let Some(path) = &self.output else {
             return match write(&mut io::BufWriter::new(io::stdout().lock())) {
                 Ok(_) => Ok(Exit::Done),
                 Err(ExportError::Journal(e)) => Err(e.explain(what)),
-                Err(ExportError::Output(e)) => super::told(Err(e)).map(|()| Exit::Done),
+                Err(ExportError::Output(e)) => super::read(Err(e)).map(|()| Exit::Done),
             };
         };
         let count = whole_file(path, write).map_err(|e| match e {
@@ -286,7 +289,7 @@ impl Export {
         })?;
         let shown = path.to_string_lossy();
         let document = json!({ "schema": "tipring.export/1", "file": shown, "calls": count });
-        super::told(global.style().answer(&document, || vec![format!("{count} calls in {}", printable(&shown))]))?;
+        super::read(global.style().answer(&document, || vec![format!("{count} calls in {}", printable(&shown))]))?;
         Ok(Exit::Done)
     }
 }
@@ -336,7 +339,7 @@ impl Prune {
         let document = json!({
             "schema": "tipring.prune/1", "calls": removed, "spared": count.spared, "before": when::utc(old.before_ms),
         });
-        super::told(global.style().answer(&document, || vec![format!("removed {}", told(removed))]))?;
+        super::read(global.style().answer(&document, || vec![format!("removed {}", told(removed))]))?;
         Ok(Exit::Done)
     }
 }
@@ -380,6 +383,7 @@ fn outcomes() -> impl Iterator<Item = &'static str> {
 }
 
 const CANNOT_READ: &str = "cannot read the journal";
+const CANNOT_SHOW: &str = "cannot show the call";
 
 /// Where the journal is, and how patient we are with it.
 struct Journal {
@@ -447,15 +451,15 @@ fn show(global: &Global, store: &Store, id: &str) -> Result<Exit, Error> {
 
 fn tell(global: &Global, store: &Store, id: &str, lines: fn(&Whole) -> Vec<String>) -> Result<Exit, Error> {
     let call = store.show(id).map_err(|e| e.explain(CANNOT_READ))?;
-    let call = call.ok_or_else(|| Error::new(Exit::Failed, CANNOT_READ, format!("{id} is gone from it"), ""))?;
-    super::told(global.style().answer(&document(&call), || lines(&call)))?;
+    let call = call.ok_or_else(|| {
+        Error::new(Exit::Failed, CANNOT_SHOW, format!("{id} is gone from the journal"), "`tipring calls` lists them")
+    })?;
+    super::read(global.style().answer(&document(&call), || lines(&call)))?;
     Ok(Exit::Done)
 }
 
 fn plan(global: &Global, step: String) -> Result<Exit, Error> {
-    let document = json!({ "schema": "tipring.plan/1", "plan": [step] });
-    super::told(global.style().answer(&document, || vec![step.clone()]))?;
-    Ok(Exit::Done)
+    super::plan::show_steps(global, vec![step])
 }
 
 /// Written beside it and moved to its place: whoever reads it finds the old one or the new one.

@@ -28,7 +28,7 @@ pub struct Decode {
     /// The recording, or - for standard input
     pub file: PathBuf,
     /// The country whose tones to expect: us, gb, de, ... (all of them when not given)
-    #[arg(long, value_name = "CC", conflicts_with = "all")]
+    #[arg(long, value_name = "CC", conflicts_with = "all", value_parser = super::suggest::countries(), hide_possible_values = true)]
     pub country: Option<String>,
     /// Name each tone in every country's plan
     #[arg(long)]
@@ -65,6 +65,12 @@ impl Decode {
         let config = global.load_config()?;
         let facts = super::open::facts(&config)?;
         let name = self.file.to_string_lossy().into_owned();
+        if global.dry_run {
+            let mut steps = vec![format!("decode {}", printable(&name))];
+            let files = [&self.plot, &self.learn].into_iter().flatten();
+            steps.extend(files.map(|file| format!("write {}", printable(&file.to_string_lossy()))));
+            return super::plan::show_steps(global, steps);
+        }
         if self.file.as_os_str() == "-" {
             let stdin = io::stdin().lock();
             return self.decode(global, facts, stdin, "standard input", true, None);
@@ -259,7 +265,14 @@ impl Teller<'_> {
                 Some(at) => found.acknowledging(at),
                 None => {}
             }
-            super::told(self.global.style().stream(&found.json(), &found.line(self.channels)))?;
+            let line = found.line(self.channels);
+            // what comes as it is recorded would go on for ever, unread
+            super::told(self.global.style().stream(&found.json(), &line)).map_err(|mut e| {
+                if e.exit == Exit::Interrupted {
+                    e.next = "read on to the end of the recording".into();
+                }
+                e
+            })?;
             if self.keep && self.kept.len() < MOST_KEPT && found.state == crate::decode::State::Whole {
                 self.kept.push(found);
             }

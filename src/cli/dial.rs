@@ -95,7 +95,7 @@ impl Dial {
             stay: self.moving.stay(&self.talk),
         };
         if global.dry_run {
-            return super::shell::dry_run(global, &named, &plan);
+            return super::plan::call(global, &named, &plan, &self.talk);
         }
         let name = named.name.clone();
         let number = self.number.clone();

@@ -34,7 +34,7 @@ pub struct Run {
     #[arg(long = "port", required = true, value_name = "PORT")]
     pub ports: Vec<String>,
     /// The country's exchange to be
-    #[arg(long, default_value = "us", value_name = "CC")]
+    #[arg(long, default_value = "us", value_name = "CC", value_parser = super::suggest::countries(), hide_possible_values = true)]
     pub country: String,
     /// A built-in scenario or a file
     #[arg(long, default_value = "idle", value_name = "NAME|FILE")]
@@ -53,7 +53,6 @@ impl Exchange {
 
 impl Run {
     fn run(self, global: &Global) -> Result<Exit, Error> {
-        let interrupted = interrupted();
         let config = global.load_config()?;
         let facts = facts(&config)?;
         let country = facts.country(&self.country).ok_or_else(|| {
@@ -63,6 +62,13 @@ impl Run {
         })?;
         let scenario = Scenario::load(&self.scenario)?;
         scenario.fits(country)?;
+        if global.dry_run {
+            let as_what =
+                format!("be the exchange of {} with the scenario {}", country.name, printable(&self.scenario));
+            let ports = self.ports.iter().map(|port| format!("open {}: {as_what}", printable(port)));
+            return super::plan::show_steps(global, ports.collect());
+        }
+        let interrupted = interrupted();
         let mut served = Vec::new();
         for (i, name) in self.ports.iter().enumerate() {
             let named = Named::find(global, &config, Some(name))?;

@@ -106,7 +106,10 @@ pub fn run(global: &Global, config: Config, named: Named, wish: Wish) -> Result<
     witness.close(report.as_ref().ok());
     let report = report?;
     if told.is_none() {
-        super::told(style.answer(&witness.document(&report), || (wish.lines)(&report)))?;
+        let document = witness.document(&report);
+        let lines = (wish.lines)(&report);
+        let came = format!("{} (exit {})", lines.last().cloned().unwrap_or_default(), report.ending.exit().code());
+        super::told_after(style.answer(&document, || lines), &came, in_journal(&document))?;
     }
     if style.quiet && !style.json && report.ending.exit() != Exit::Done {
         // quiet is for success: a cron mail without a reason helps nobody
@@ -114,6 +117,13 @@ pub fn run(global: &Global, config: Config, named: Named, wish: Wish) -> Result<
         let _ = writeln!(io::stderr(), "{}", printable(&reason));
     }
     Ok(report.ending.exit())
+}
+
+fn in_journal(document: &Value) -> String {
+    match document["call"].as_str() {
+        Some(id) => format!("`tipring calls show {id}` has all of it"),
+        None => "look at where stdout goes; the journal has nothing of this call either".into(),
+    }
 }
 
 fn faces_an_exchange(port: &dyn Port, named: &Named, command: &str) -> Result<(), Error> {
@@ -379,14 +389,7 @@ fn detach(global: &Global, named: &Named) -> Result<Exit, Error> {
         Error::new(Exit::Failed, "cannot leave a line owner behind", why.to_string(), "run it without --detach")
     };
     catch_signals();
-    if named.lock_name().is_none() {
-        return Err(Error::new(
-            Exit::Usage,
-            format!("cannot leave {} to a process of its own", named.name),
-            "on the virtual clock it lives inside one command, and nobody could reach it",
-            "leave out clock=virtual, or --detach",
-        ));
-    }
+    may_detach(named)?;
     let exe = std::env::current_exe().map_err(fail)?;
     let mut child = Command::new(exe)
         .args(std::env::args_os().skip(1))
@@ -425,7 +428,7 @@ fn detach(global: &Global, named: &Named) -> Result<Exit, Error> {
             document["owner_pid"] = child.id().into();
             let outcome = document["outcome"].as_str().unwrap_or("?");
             let text = format!("{}: {outcome} (owner: pid {})", named.name, child.id());
-            super::told(style.answer(&document, || vec![text]))?;
+            super::told_after(style.answer(&document, || vec![text.clone()]), &text, in_journal(&document))?;
             Ok(exit.unwrap_or(Exit::Failed))
         }
         // it ended before its script did, and has said why
@@ -435,6 +438,19 @@ fn detach(global: &Global, named: &Named) -> Result<Exit, Error> {
             Ok(code.unwrap_or(Exit::Failed))
         }
     }
+}
+
+/// What lives inside one command cannot be left behind by it.
+pub fn may_detach(named: &Named) -> Result<(), Error> {
+    if named.lock_name().is_some() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Exit::Usage,
+        format!("cannot leave {} to a process of its own", named.name),
+        "on the virtual clock it lives inside one command, and nobody could reach it",
+        "leave out clock=virtual, or --detach",
+    ))
 }
 
 /// A call that is told to end takes a caller off hold first, and may have to wait until nobody waits on the line.

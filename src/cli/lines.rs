@@ -44,7 +44,7 @@ impl Lines {
             }
         }
         let document = json!({ "schema": "tipring.lines/1", "lines": rows });
-        super::told(global.style().answer(&document, || table(&rows)))?;
+        super::read(global.style().answer(&document, || table(&rows)))?;
         Ok(Exit::Done)
     }
 }

@@ -2,9 +2,10 @@
 
 use crate::driver::sim::scenario::{BUILT_IN, KEYS, Key, SELECTOR_ONLY, Scenario};
 use crate::error::Exit;
+use clap::ArgAction;
 use clap::builder::Resettable::Reset;
 use clap_mangen::Man;
-use clap_mangen::roff::{Roff, bold, roman};
+use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 
 /// Every page: file name and roff text.
 pub fn pages() -> Vec<(String, String)> {
@@ -33,7 +34,7 @@ fn add_pages(pages: &mut Vec<(String, String)>, above: &str, parser: &clap::Comm
 fn scenarios() -> String {
     let mut page = Roff::new();
     let version = format!("tipring {}", env!("CARGO_PKG_VERSION"));
-    page.control("TH", ["tipring-scenario", "5", DATE, version.as_str(), "File Formats"]);
+    page.control("TH", ["TIPRING-SCENARIO", "5", DATE, version.as_str(), "File Formats"]);
     page.control("SH", ["NAME"]);
     page.text([roman("tipring-scenario - what happens on a simulated line")]);
     page.control("SH", ["DESCRIPTION"]);
@@ -97,7 +98,7 @@ fn scenarios() -> String {
         bold("tipring.toml"),
         roman("(5)"),
     ]);
-    page.render()
+    in_ascii(&page.render())
 }
 
 fn describe(page: &mut Roff, key: &Key) {
@@ -142,7 +143,9 @@ fn page(command: &clap::Command, examples: &[(&str, &str)]) -> String {
     let mut text = Vec::new();
     // the page has a section of its own for what stands below the help
     let command = command.clone().after_help(Reset).after_long_help(Reset);
-    let man = Man::new(command.clone()).date(DATE).source(format!("tipring {}", env!("CARGO_PKG_VERSION")));
+    let title = command.get_name().to_uppercase();
+    let man =
+        Man::new(command.clone()).title(title).date(DATE).source(format!("tipring {}", env!("CARGO_PKG_VERSION")));
     // writing to memory does not fail
     let _ = man.render(&mut text);
     let mut more = Roff::new();
@@ -184,7 +187,59 @@ fn page(command: &clap::Command, examples: &[(&str, &str)]) -> String {
     more.text(pages.into_iter().chain([roman("(5)")]).collect::<Vec<_>>());
     let _ = more.to_writer(&mut text);
     // an empty line and a break where one of them is enough: mandoc complains of it
-    String::from_utf8_lossy(&text).replace("\n.br\n\n.br\n", "\n.sp\n").replace("\n\n.br\n", "\n.sp\n")
+    let text = String::from_utf8_lossy(&text).replace("\n.br\n\n.br\n", "\n.sp\n").replace("\n\n.br\n", "\n.sp\n");
+    in_ascii(&with_synopsis(&text, &command))
+}
+
+/// The page with a synopsis that has the options' values, and says what may be given again.
+fn with_synopsis(text: &str, command: &clap::Command) -> String {
+    let mut synopsis = Roff::new();
+    synopsis.control("SH", ["SYNOPSIS"]);
+    synopsis.text(usage(command));
+    let (Some((before, _)), Some((_, after))) =
+        (text.split_once(".SH SYNOPSIS\n"), text.split_once(".SH DESCRIPTION\n"))
+    else {
+        return text.to_string();
+    };
+    format!("{before}{}.SH DESCRIPTION\n{after}", synopsis.to_roff())
+}
+
+fn usage(command: &clap::Command) -> Vec<Inline> {
+    let name = command.get_bin_name().unwrap_or_else(|| command.get_name());
+    let mut words = vec![bold(name)];
+    let (positional, mut options): (Vec<_>, Vec<_>) =
+        command.get_arguments().filter(|a| !a.is_hide_set()).partition(|a| a.is_positional());
+    // what has to be given stands behind what can be
+    options.sort_by_key(|o| o.is_required_set());
+    for arg in options.into_iter().chain(positional) {
+        let values = arg.get_value_names().map(|v| v.iter().map(|v| v.to_string()).collect::<Vec<_>>().join(" "));
+        let values = values.unwrap_or_else(|| arg.get_id().as_str().to_uppercase());
+        let takes_values = arg.get_action().takes_values();
+        let again = matches!(arg.get_action(), ArgAction::Append | ArgAction::Count);
+        let (open, close) = if arg.is_required_set() { ("", "") } else { ("[", "]") };
+        words.push(roman(format!(" {open}")));
+        let short = arg.get_short().map(|c| format!("-{c}"));
+        let long = arg.get_long().map(|l| format!("--{l}"));
+        for (i, name) in short.iter().chain(&long).enumerate() {
+            words.extend((i > 0).then(|| roman("|")));
+            words.push(bold(name));
+        }
+        if arg.is_positional() {
+            words.push(italic(if arg.is_required_set() { format!("<{values}>") } else { values }));
+        } else if takes_values {
+            words.extend([roman(" "), italic(values)]);
+        }
+        words.push(roman(format!("{close}{}", if again { "..." } else { "" })));
+    }
+    if command.has_subcommands() {
+        words.push(italic(if command.is_subcommand_required_set() { " <COMMAND>" } else { " [COMMAND]" }));
+    }
+    words
+}
+
+/// Every other character by its number: troff reads bytes, and not everybody runs preconv before it (groff_char(7)).
+fn in_ascii(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii() { c.to_string() } else { format!("\\[u{:04X}]", u32::from(c)) }).collect()
 }
 
 /// How ports are written.

@@ -11,9 +11,11 @@ pub mod hold_line;
 pub mod lines;
 pub mod manual;
 pub mod open;
+pub mod plan;
 pub mod render;
 pub mod shell;
 pub mod speech;
+pub mod suggest;
 mod usage;
 pub mod watch;
 
@@ -28,7 +30,7 @@ use std::time::Duration;
 
 /// Landlines from the shell: analog lines dialled, answered, transferred by hook flash, and proven.
 #[derive(Debug, Parser)]
-#[command(name = "tipring", version, max_term_width = 100, after_help = after_help())]
+#[command(name = "tipring", bin_name = "tipring", version, max_term_width = 100, after_help = after_help())]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -90,41 +92,25 @@ impl Global {
     }
 }
 
+// without words of their own: these would stand before, and the long help of each command would be lost
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Every port found, what each can do, who holds it - also those that may not be opened, and why
     Lines(lines::Lines),
-    /// Live events of a line, one readable line each
     Watch(watch::Watch),
-    /// Place a call: dial tone, digits, progress, answer
     Dial(dial::Dial),
-    /// Wait for a call, take its caller ID, answer, and transfer it on if told to
     Answer(answer::Answer),
-    /// End the call in progress on a line
     Hangup(act::Hangup),
-    /// Send a hook flash (register recall) in the call in progress
     Flash(act::Flash),
-    /// Send digits in the call in progress
     Dtmf(act::Dtmf),
-    /// Put the caller on hold
     Hold(act::Hold),
-    /// Take the caller back from hold
     Retrieve(act::Retrieve),
-    /// Bring the caller, a second party and us together
     Conference(act::Conference),
-    /// Move the call in progress to the first target that takes it
     Transfer(act::Transfer),
-    /// What is on a recording: digits, tones, caller ID, fax, speech, hook flashes
     Decode(decode::Decode),
-    /// The journal of calls: list, show, note, tag, export, prune
     Calls(calls::Calls),
-    /// What is wrong on this machine, and for each thing the one line that mends it
     Doctor(doctor::Doctor),
-    /// The simulated exchange as a process of its own
     Exchange(exchange::Exchange),
-    /// Completions for a shell, to be sourced
     Completions(shell::Completions),
-    /// The manual pages, generated from this parser
     #[command(hide = true)]
     Man(shell::Man),
 }
@@ -190,6 +176,23 @@ fn run(cli: Cli) -> Result<Exit, Error> {
 /// The parser as data, for man pages, completions and tests.
 pub fn parser() -> clap::Command {
     Cli::command()
+}
+
+/// The answer of a command that has done something: where it cannot be written, stderr has what came of it.
+pub fn told_after(result: std::io::Result<()>, came: &str, next: impl Into<String>) -> Result<(), Error> {
+    told(result).map_err(|mut e| {
+        e.why = format!("{}; what came of it: {came}", e.why);
+        e.next = next.into();
+        e
+    })
+}
+
+/// The answer of a command that has no line: who stops reading it has read enough, and the command's own exit stands.
+pub fn read(result: std::io::Result<()>) -> Result<(), Error> {
+    match result {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => told(result),
+    }
 }
 
 /// A broken pipe on our own stdout: whoever read us is gone, which is no error of the line.

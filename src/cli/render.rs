@@ -56,7 +56,12 @@ pub fn lines(line: &str, report: &CallReport) -> Vec<String> {
         let target = transfer.target.as_deref().map(|t| format!(" to {t}")).unwrap_or_default();
         let proof = if transfer.proof.is_empty() { String::new() } else { format!(": {}", transfer.proof.join(", ")) };
         // who was back with us is not any more: this is said when the call is over
-        let over = if report.ending == Ending::TransferFailed { "; the call is over" } else { "" };
+        let over = match report.ending {
+            Ending::TransferFailed => "; the call is over".to_string(),
+            // what came of the transfer is not why it ended
+            Ending::Interrupted | Ending::TimedOut => format!("; the call is over: {}", report.ending),
+            _ => String::new(),
+        };
         lines.push(format!("{line}: {}{target}{proof}{over}", transfer.result));
         if let Some(assumes) = &transfer.assumes {
             lines.push(format!("assumed: {assumes}"));
@@ -70,4 +75,39 @@ pub fn lines(line: &str, report: &CallReport) -> Vec<String> {
 /// Steps of a transfer that another process carried out.
 pub fn steps(steps: &[Step]) -> Vec<String> {
     steps.iter().map(|s| format!("{:>9}  {s}", s.at)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Time;
+    use crate::control::TransferReport;
+
+    #[test]
+    fn a_transfer_that_was_cut_short_says_so_in_its_last_line() {
+        let line = |ending: Ending| {
+            let transfer = TransferReport {
+                result: "transfer-failed".into(),
+                exit: ending.exit().code(),
+                warm: true,
+                target: None,
+                proof: vec!["caller is back: speech".into()],
+                assumes: None,
+                steps: Vec::new(),
+            };
+            let report = CallReport {
+                ending,
+                caller: None,
+                answered_at: None,
+                transfer: Some(transfer),
+                steps: Vec::new(),
+                lasted: Time::ms(1),
+            };
+            lines("office", &report).pop().unwrap()
+        };
+        let back = "office: transfer-failed: caller is back: speech; the call is over";
+        assert_eq!(line(Ending::TransferFailed), back);
+        assert_eq!(line(Ending::Interrupted), format!("{back}: interrupted"));
+        assert_eq!(line(Ending::TimedOut), format!("{back}: {}", Ending::TimedOut));
+    }
 }

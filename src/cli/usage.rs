@@ -11,10 +11,8 @@ pub fn error(e: &clap::Error, arguments: impl Iterator<Item = OsString>) -> Erro
     let mut paragraphs = text.split("\n\n");
     let why = joined(paragraphs.next().unwrap_or_default());
     let mut next = Vec::new();
-    // where the parser does not say how it is used, the command is the first word that is one
-    let parser = super::parser();
-    let command = arguments.skip(1).find_map(|a| parser.find_subcommand(&a).map(|c| c.get_name().to_string()));
-    let mut help = command.map_or("tipring --help".to_string(), |c| format!("tipring {c} --help"));
+    // where the parser does not say how it is used, the words that are commands tell
+    let mut help = format!("{} --help", named(arguments.skip(1)));
     for paragraph in paragraphs {
         let paragraph = paragraph.trim();
         if let Some(usage) = paragraph.strip_prefix("Usage: ") {
@@ -28,6 +26,19 @@ pub fn error(e: &clap::Error, arguments: impl Iterator<Item = OsString>) -> Erro
     }
     next.push(format!("see `{help}`"));
     Error::new(Exit::Usage, "cannot read this command line", why, next.join("; "))
+}
+
+/// The command that these arguments name, with those above it.
+fn named(arguments: impl Iterator<Item = OsString>) -> String {
+    let mut parser = super::parser();
+    let mut name = String::from("tipring");
+    for argument in arguments.take_while(|a| a != "--") {
+        if let Some(below) = parser.find_subcommand(&argument).cloned() {
+            name = format!("{name} {}", below.get_name());
+            parser = below;
+        }
+    }
+    name
 }
 
 /// The words before the first argument or option.

@@ -2,7 +2,8 @@
 
 use super::Global;
 use super::open::Named;
-use crate::control::{client, lock, place::Places, request::WireEvent};
+use crate::control::lock::{self, Held};
+use crate::control::{client, place::Places, request::WireEvent};
 use crate::driver::{Port, PortError};
 use crate::dsp::Frame;
 use crate::error::{Error, Exit};
@@ -15,8 +16,9 @@ use std::time::Duration;
 
 /// Live events of a line, one readable line each
 ///
-/// Shows the call that another process holds on the line; when nobody holds it, watches the idle line itself: ringing,
-/// caller ID, battery, alarms. Ends with --timeout, or when it is interrupted. An owner that says nothing at all - it is
+/// Where another process holds the line it only listens to that one, and shows its call. A line that nobody holds it takes
+/// for as long as it runs - another command on that line, as `answer --detach`, then ends with exit 5 - and shows ringing,
+/// caller ID, battery and alarms. Ends with --timeout, or when it is interrupted. An owner that says nothing at all - it is
 /// stopped, or its machine stands still - is told of with exit 75, after --timeout or 45 seconds.
 #[derive(Args, Debug)]
 pub struct Watch {
@@ -28,11 +30,33 @@ impl Watch {
     pub fn run(self, global: &Global) -> Result<Exit, Error> {
         let config = global.load_config()?;
         let named = Named::find(global, &config, self.line.as_deref())?;
-        match named.lock_name() {
-            Some(name) if lock::holder(&Places::of_this_process(), &name).is_some() => watch_owner(global, &name),
-            _ => watch_port(global, &named),
+        let owned = named.lock_name().and_then(|n| Some((lock::holder(&Places::of_this_process(), &n)?, n)));
+        if global.dry_run {
+            return plan(global, &named, owned.map(|(held, _)| held));
+        }
+        match owned {
+            Some((_, name)) => watch_owner(global, &name),
+            None => watch_port(global, &named),
         }
     }
+}
+
+fn plan(global: &Global, named: &Named, owner: Option<Held>) -> Result<Exit, Error> {
+    let mut steps = match owner {
+        Some(held) => {
+            let pid = held.pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
+            vec![format!("listen to the process that holds the line{pid}, and leave the line alone")]
+        }
+        None => vec![
+            "take the line, which stays on-hook; other commands cannot use it meanwhile".into(),
+            "show ringing, caller ID, battery and alarms as they come".into(),
+        ],
+    };
+    steps.push(match global.timeout {
+        Some(after) => format!("end after {} s", after.as_secs_f64()),
+        None => "end when interrupted".into(),
+    });
+    super::plan::show(global, named, steps)
 }
 
 fn watch_owner(global: &Global, name: &str) -> Result<Exit, Error> {

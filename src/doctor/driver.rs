@@ -1,6 +1,6 @@
 //! The DAHDI driver: there, for this kernel, loaded; its cards, their nodes, alarms and interrupts.
 
-use super::{Finding, Machine, Status, listed};
+use super::{Finding, Machine, Status, listed, permissions};
 use crate::driver::PortError;
 use crate::driver::discover;
 use std::ffi::OsStr;
@@ -15,6 +15,8 @@ const PCI_VENDORS: [(&str, &str); 5] = [
     ("0x1b74", "an OpenVox card"),
     ("0xb0b", "a Rhino card"),
 ];
+/// The core, and the drivers of most cards: those that have none of theirs do nothing.
+const LOAD: &str = "modprobe dahdi && modprobe -a wctdm24xxp wctdm wcaxx; dahdi_cfg";
 const USB_VENDORS: [(&str, &str); 1] = [("e4e4", "a Xorcom Astribank")];
 
 pub fn module(m: &Machine) -> Vec<Finding> {
@@ -29,7 +31,7 @@ pub fn module(m: &Machine) -> Vec<Finding> {
     let why_no_card = "no card was found either: simulated lines work without";
     let why = card.map_or_else(|| why_no_card.to_string(), |card| format!("there is {card}, which it drives"));
     let Some(release) = m.text("proc/sys/kernel/osrelease").map(|r| r.trim().to_string()) else {
-        return vec![Finding::bad(status, check, "not loaded", why, "modprobe dahdi")];
+        return vec![Finding::bad(status, check, "not loaded", why, m.as_root(LOAD))];
     };
     let built: Vec<(String, PathBuf)> = listed(&m.at("lib/modules"))
         .iter()
@@ -46,18 +48,22 @@ pub fn module(m: &Machine) -> Vec<Finding> {
                 format!("{} does not load into this kernel", shown(m, file)),
                 rebuild(m, &release),
             ),
-            None => {
-                Finding::bad(status, check, "not loaded", why, "modprobe dahdi and the card's driver, then dahdi_cfg")
-            }
+            None => Finding::bad(status, check, "not loaded", why, m.as_root(LOAD)),
         },
         None if !others.is_empty() => Finding::bad(
             Status::Fail,
             check,
             format!("not built for this kernel, {release}"),
-            format!("there is one for {}", others.join(", ")),
+            format!("there is one for {}{}", others.join(", "), no_headers(m, &release)),
             rebuild(m, &release),
         ),
-        None => Finding::bad(status, check, "not installed", why, install(m, &release)),
+        None => Finding::bad(
+            status,
+            check,
+            "not installed",
+            format!("{why}{}", no_headers(m, &release)),
+            install(m, &release),
+        ),
     }]
 }
 
@@ -66,8 +72,8 @@ enum Headers {
     There,
     /// A package, by the command that installs it.
     Package(String),
-    /// No package of this machine's has them, and what to do then.
-    Elsewhere(String),
+    /// No package has them: the kernel came from elsewhere.
+    Elsewhere,
 }
 
 fn headers(m: &Machine, release: &str) -> Headers {
@@ -75,17 +81,11 @@ fn headers(m: &Machine, release: &str) -> Headers {
         return Headers::There;
     }
     let flavour = release.rsplit('-').next().unwrap_or_default();
-    let elsewhere = |by: &str| {
-        Headers::Elsewhere(format!(
-            "kernel {release} is none of {by}: install the headers that its maker has for it, so that \
-             /lib/modules/{release}/build is there, or start a kernel of the distribution"
-        ))
-    };
     match distribution(m) {
         Distribution::Debian if is_packaged(m, release) => {
             Headers::Package(format!("apt install linux-headers-{release}"))
         }
-        Distribution::Debian => elsewhere("this machine's packages"),
+        Distribution::Debian => Headers::Elsewhere,
         Distribution::Fedora => Headers::Package(format!("dnf install kernel-devel-{release}")),
         Distribution::Suse => Headers::Package(format!("zypper install kernel-{flavour}-devel")),
         Distribution::Arch => Headers::Package(match flavour {
@@ -93,34 +93,58 @@ fn headers(m: &Machine, release: &str) -> Headers {
             _ => "pacman -S linux-headers".into(),
         }),
         Distribution::Alpine => Headers::Package(format!("apk add linux-{flavour}-dev")),
-        Distribution::Unknown => elsewhere("a distribution that is known here"),
+        Distribution::Unknown => Headers::Elsewhere,
     }
 }
 
 /// The driver is there, and not for this kernel.
 fn rebuild(m: &Machine, release: &str) -> String {
-    let build = format!("dkms autoinstall -k {release}");
-    let build = match m.at("var/lib/dkms/dahdi").is_dir() || matches!(distribution(m), Distribution::Debian) {
-        true => build,
-        false => format!("{build}, or `make install` in the source of dahdi-linux"),
-    };
-    match headers(m, release) {
+    let by_dkms = m.at("var/lib/dkms/dahdi").is_dir() || matches!(distribution(m), Distribution::Debian);
+    let build = if by_dkms { format!("dkms autoinstall -k {release}") } else { FROM_SOURCE.to_string() };
+    m.as_root(match headers(m, release) {
         Headers::There => build,
         Headers::Package(install) => format!("{install} && {build}"),
-        Headers::Elsewhere(why) => format!("{why}; then {build}"),
-    }
+        Headers::Elsewhere => packaged_kernel(m, "").unwrap_or_else(|| format!("{build}  # {}", needs(release))),
+    })
 }
 
 /// There is no driver at all.
 fn install(m: &Machine, release: &str) -> String {
     let debian = matches!(distribution(m), Distribution::Debian);
-    let driver = if debian { "apt install dahdi-dkms" } else { "`make install` in the source of dahdi-linux" };
+    let driver = if debian { "apt install dahdi-dkms" } else { FROM_SOURCE };
+    m.as_root(match headers(m, release) {
+        Headers::There => format!("{driver} && modprobe dahdi"),
+        Headers::Package(_) if debian => format!("{driver} linux-headers-{release} && modprobe dahdi"),
+        Headers::Package(install) => format!("{install} gcc make git && {driver} && modprobe dahdi"),
+        Headers::Elsewhere => packaged_kernel(m, " dahdi-dkms")
+            .unwrap_or_else(|| format!("{driver} && modprobe dahdi  # {}", needs(release))),
+    })
+}
+
+/// Why the line that mends it brings another kernel, or has a condition.
+fn no_headers(m: &Machine, release: &str) -> String {
     match headers(m, release) {
-        Headers::There => format!("{driver}, then modprobe dahdi"),
-        Headers::Package(_) if debian => format!("{driver} linux-headers-{release}, then modprobe dahdi"),
-        Headers::Package(install) => format!("{install} gcc make, {driver}, then modprobe dahdi"),
-        Headers::Elsewhere(why) => format!("{why}; then {driver}, and modprobe dahdi"),
+        Headers::There | Headers::Package(_) => String::new(),
+        Headers::Elsewhere => format!("; kernel {release} is of no package known here, and neither are its headers"),
     }
+}
+
+const FROM_SOURCE: &str =
+    "cd \"$(mktemp -d)\" && git clone --depth 1 https://github.com/asterisk/dahdi-linux . && make install";
+
+/// Where no package is known that has the headers, only its maker can say where they are.
+fn needs(release: &str) -> String {
+    format!("once the headers of this kernel are in /lib/modules/{release}/build: its maker has them")
+}
+
+/// A kernel of the distribution's, with its headers, instead of one for which it has none.
+fn packaged_kernel(m: &Machine, more: &str) -> Option<String> {
+    if !matches!(distribution(m), Distribution::Debian) {
+        return None;
+    }
+    let text = m.text("etc/os-release").or_else(|| m.text("usr/lib/os-release")).unwrap_or_default();
+    let flavour = if text.contains("ubuntu") { "generic" } else { "$(dpkg --print-architecture)" };
+    Some(format!("apt install linux-image-{flavour} linux-headers-{flavour}{more} && reboot"))
 }
 
 /// Whose packages there are (os-release(5)).
@@ -170,8 +194,7 @@ pub fn spans(m: &Machine) -> Vec<Finding> {
     let dahdi = discover::dahdi(&m.root);
     let mut found = Vec::new();
     if dahdi.spans.is_empty() {
-        let e = dahdi.problem.as_ref().map(|p| p.explain("dahdi"));
-        let help = e.map_or_else(|| "modprobe the card's driver".to_string(), |e| e.next);
+        let help = m.as_root(LOAD);
         return vec![Finding::bad(
             Status::Fail,
             "dahdi cards",
@@ -203,7 +226,12 @@ pub fn spans(m: &Machine) -> Vec<Finding> {
     }
     if let Some((port, problem)) = blocked {
         let e = problem.explain(&port);
-        found.push(Finding::bad(Status::Fail, "dahdi nodes", e.what, e.why, e.next));
+        let help = match &problem {
+            PortError::NotPermitted { .. } => permissions::let_in(m),
+            PortError::Missing { .. } => m.as_root("udevadm control --reload && udevadm trigger && dahdi_cfg"),
+            _ => e.next,
+        };
+        found.push(Finding::bad(Status::Fail, "dahdi nodes", e.what, e.why, help));
     } else {
         let count = dahdi.channels().count();
         let usable = dahdi.channels().filter(|(_, c)| c.problem.is_none()).count();

@@ -1,11 +1,11 @@
 //! What surrounds the lines: locks of other programs, clocks, the disk, the state directory.
 
-use super::{Finding, Machine, Room, Status, listed};
+use super::{Finding, Machine, Room, Status, listed, quoted};
 use crate::control::uucp;
 use crate::error::printable;
 use crate::journal::{JournalError, Store, place::FILE_NAME};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::Path;
-use std::time::Duration;
 
 /// A year of busy lines is some tens of megabytes; a recording of an hour is 115.
 const ROOM_WARN: u64 = 500 * 1024 * 1024;
@@ -38,14 +38,14 @@ pub fn locks(m: &Machine) -> Vec<Finding> {
                     check,
                     format!("{device} is held by {} (pid {pid})", printable(command.trim_end())),
                     format!("it made {path}"),
-                    format!("end that program, or kill {pid}"),
+                    m.as_root(format!("kill {pid}")),
                 )),
                 None => found.push(Finding::bad(
                     Status::Warn,
                     check,
                     format!("{device} was held by pid {pid}, which is gone"),
                     format!("it left {path} behind; tipring takes it over, others may not"),
-                    format!("rm {path}"),
+                    m.as_root(format!("rm {}", quoted(&path))),
                 )),
             },
             None => found.push(Finding::bad(
@@ -53,7 +53,7 @@ pub fn locks(m: &Machine) -> Vec<Finding> {
                 check,
                 format!("{device} has a lock that does not say whose it is"),
                 format!("{path} holds no pid"),
-                format!("rm {path}"),
+                m.as_root(format!("rm {}", quoted(&path))),
             )),
         }
     }
@@ -72,7 +72,7 @@ pub fn clock(m: &Machine) -> Vec<Finding> {
     let check = "clock";
     if m.now < WRITTEN {
         let why = "its time lies before this program was written";
-        let help = "timedatectl set-ntp true, or hwclock --hctosys";
+        let help = m.as_root("timedatectl set-ntp true || hwclock --hctosys");
         return vec![Finding::bad(Status::Fail, check, "the clock was never set", why, help)];
     }
     if m.at("run/systemd/timesync/synchronized").exists() {
@@ -87,7 +87,7 @@ pub fn clock(m: &Machine) -> Vec<Finding> {
             check,
             "systemd-timesyncd runs and has not synchronized the clock yet",
             "no server has answered it",
-            "timedatectl timesync-status; see that UDP port 123 is open",
+            "timedatectl timesync-status  # UDP port 123 has to be open",
         ),
         Some(name) => Finding::ok(check, format!("kept by {name}")),
         None => Finding::bad(
@@ -95,7 +95,7 @@ pub fn clock(m: &Machine) -> Vec<Finding> {
             check,
             "nothing keeps the clock",
             "the journal's times, and what is switched by the calendar, drift with it",
-            "apt install systemd-timesyncd && timedatectl set-ntp true",
+            m.as_root("apt install systemd-timesyncd && timedatectl set-ntp true"),
         ),
     }]
 }
@@ -113,8 +113,8 @@ pub fn clock_source(m: &Machine) -> Vec<Finding> {
     let others = m.text(&format!("{dir}/available_clocksource")).unwrap_or_default();
     let better = others.split_whitespace().find(|s| ["tsc", "kvm-clock", "arch_sys_counter"].contains(s));
     let help = match better {
-        Some(better) => format!("echo {better} > /{dir}/current_clocksource"),
-        None => "see `dmesg | grep -i clocksource`: the kernel found the processor's own unstable".to_string(),
+        Some(better) => m.as_root(format!("echo {better} > /{dir}/current_clocksource")),
+        None => m.as_root("dmesg | grep -i clocksource  # why the kernel found the processor's own unstable"),
     };
     let why = "reading it is slow, and audio that is timed by it comes late under load";
     vec![Finding::bad(Status::Warn, check, format!("the kernel counts time with {source}"), why, help)]
@@ -128,7 +128,7 @@ pub fn disk(m: &Machine) -> Vec<Finding> {
     let Some(room) = (m.room)(there) else { return Vec::new() };
     let mib = room.free / (1024 * 1024);
     let shown = dir.display();
-    let help = format!("make room: du -xh --max-depth=2 {} | sort -h | tail", there.display());
+    let help = what_fills(there);
     let why = format!("{mib} MiB are free where {shown} is");
     vec![match room.free {
         free if free < ROOM_FAIL => Finding::bad(Status::Fail, check, "the disk is full", why, help),
@@ -141,7 +141,7 @@ pub fn state_directory(m: &Machine) -> Vec<Finding> {
     let check = "state directory";
     let dir = match m.state.state_dir() {
         Ok(dir) => dir,
-        Err(e) => return vec![journal(&e)],
+        Err(e) => return vec![journal(m, Path::new("/"), &e)],
     };
     let mut found = Vec::new();
     let shown = dir.display();
@@ -150,7 +150,8 @@ pub fn state_directory(m: &Machine) -> Vec<Finding> {
         nix::unistd::eaccess(path, wanted).is_ok()
     };
     if dir.exists() && !dir.is_dir() {
-        let help = format!("move {shown} away, or set TIPRING_STATE_DIR");
+        let file = quoted(&shown.to_string());
+        let help = m.as_root(format!("mv {file} {}", quoted(&format!("{shown}.aside"))));
         return vec![Finding::bad(
             Status::Fail,
             check,
@@ -160,10 +161,14 @@ pub fn state_directory(m: &Machine) -> Vec<Finding> {
         )];
     }
     let there = dir.ancestors().find(|d| d.is_dir()).unwrap_or(Path::new("/"));
-    if !writable(there) {
+    let cannot = format!("{shown} cannot be written");
+    if let Some(mount) = mount_of(m, there).filter(|mount| mount.read_only) {
+        let why = format!("{} is mounted read-only", mount.at);
+        let help = m.as_root(format!("mount -o remount,rw {}", quoted(&mount.at)));
+        found.push(Finding::bad(Status::Fail, check, cannot, why, help));
+    } else if !writable(there) {
         let why = format!("{} may not write to {}", m.user, there.display());
-        let help = format!("chown {} {shown}, or set TIPRING_STATE_DIR", m.user);
-        found.push(Finding::bad(Status::Fail, check, format!("{shown} cannot be written"), why, help));
+        found.push(Finding::bad(Status::Fail, check, cannot, why, make_ours(m, &dir)));
     } else {
         found.push(Finding::ok(
             check,
@@ -171,11 +176,18 @@ pub fn state_directory(m: &Machine) -> Vec<Finding> {
         ));
     }
     let path = dir.join(FILE_NAME);
-    let examined = Store::read(&path, Duration::from_secs(2)).and_then(|store| store.examine());
+    let examined = Store::read(&path, m.patience).and_then(|store| store.examine());
     found.push(match examined {
-        Ok(()) => Finding::ok("journal", format!("{} is whole", path.display())),
+        // who may not write to the directory has been told
+        Ok(()) if !found.iter().all(|f| f.status == Status::Ok) => {
+            Finding::ok("journal", format!("{} is whole", path.display()))
+        }
+        Ok(()) => match takes_no_writing(m, &path) {
+            Some(finding) => finding,
+            None => Finding::ok("journal", format!("{} is whole", path.display())),
+        },
         Err(JournalError::Missing(_)) => Finding::ok("journal", "not begun yet"),
-        Err(e) => journal(&e),
+        Err(e) => journal(m, &path, &e),
     });
     let aside = listed(&dir).into_iter().find(|f| {
         let name = f.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
@@ -184,13 +196,123 @@ pub fn state_directory(m: &Machine) -> Vec<Finding> {
     if let Some(aside) = aside {
         let aside = printable(&aside.to_string_lossy());
         let why = "a new one was begun; the calls before it are there";
-        let help = format!("sqlite3 {aside} .recover > calls.sql, and remove it");
+        let help = format!("sqlite3 {0} .recover > ~/calls.sql && rm {0}", quoted(&aside));
         found.push(Finding::bad(Status::Warn, "journal", format!("a damaged journal lies in {aside}"), why, help));
     }
     found
 }
 
-fn journal(e: &JournalError) -> Finding {
-    let status = if matches!(e, JournalError::Locked(_)) { Status::Warn } else { Status::Fail };
-    Finding::bad(status, "journal", "the journal of calls cannot be used", e.to_string(), e.explain("").next)
+fn journal(m: &Machine, path: &Path, e: &JournalError) -> Finding {
+    let no_room = || {
+        let there = path.ancestors().find(|d| d.is_dir())?;
+        (m.room)(there).filter(|room| room.free < ROOM_FAIL).map(|_| what_fills(there))
+    };
+    let dir = path.parent().unwrap_or(path);
+    let file = quoted(&path.to_string_lossy());
+    let help = match e {
+        JournalError::Locked(_) => return locked(m, path),
+        JournalError::Full(_) => what_fills(dir),
+        // what SQLite cannot make beside the file, on a full disk, it tells as any error
+        JournalError::Io { .. } => no_room().unwrap_or_else(|| {
+            m.as_root("dmesg --level=emerg,alert,crit,err | tail  # what the kernel says of the disk")
+        }),
+        JournalError::NotPermitted { .. } => no_room().unwrap_or_else(|| make_ours(m, dir)),
+        JournalError::Damaged { .. } => format!("mv {file} {}", quoted(&format!("{}.aside", path.display()))),
+        JournalError::NoPlace(_) => {
+            "export TIPRING_STATE_DIR=/var/tmp/tipring  # or any directory of yours, or HOME".into()
+        }
+        JournalError::Missing(_) | JournalError::Newer { .. } | JournalError::NotOurs(_) => {
+            "export TIPRING_STATE_DIR=~/tipring  # a directory of its own; or update tipring".into()
+        }
+    };
+    Finding::bad(Status::Fail, "journal", "the journal of calls cannot be used", e.to_string(), help)
+}
+
+/// A journal that can be read and not be written to. Nothing is written to find out.
+fn takes_no_writing(m: &Machine, path: &Path) -> Option<Finding> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let begun = Connection::open_with_flags(path, flags).and_then(|c| {
+        c.busy_timeout(m.patience)?;
+        c.execute_batch("BEGIN IMMEDIATE; ROLLBACK")
+    });
+    match begun.err()?.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Some(locked(m, path)),
+        Some(ErrorCode::DiskFull) => Some(journal(m, path, &JournalError::Full(path.into()))),
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+            let why = format!("{} may not write to it", m.user);
+            Some(journal(m, path, &JournalError::NotPermitted { path: path.into(), why }))
+        }
+        _ => {
+            let why = "it takes no writing".to_string();
+            Some(journal(m, path, &JournalError::Io { path: path.into(), why }))
+        }
+    }
+}
+
+fn locked(m: &Machine, path: &Path) -> Finding {
+    let e = JournalError::Locked(path.into());
+    let holder = lock_holder(m, path);
+    let command = holder.and_then(|pid| m.text(&format!("proc/{pid}/comm")));
+    let who = match (holder, command) {
+        (Some(pid), Some(command)) => format!(": {} (pid {pid})", printable(command.trim_end())),
+        (Some(pid), None) => format!(": pid {pid}"),
+        (None, _) => String::new(),
+    };
+    let help = match holder {
+        Some(pid) => m.as_root(format!("kill {pid}")),
+        None => m.as_root(format!("fuser -v {}*  # who has it open", quoted(&path.to_string_lossy()))),
+    };
+    let what = "the journal of calls cannot be written to now";
+    Finding::bad(Status::Warn, "journal", what, format!("{e}{who}"), help)
+}
+
+/// Who holds a lock for writing on the journal, or on what SQLite keeps beside it (proc_locks(5)).
+fn lock_holder(m: &Machine, path: &Path) -> Option<u32> {
+    let inodes: Vec<u64> = ["", "-shm", "-wal"]
+        .iter()
+        .filter_map(|more| std::fs::metadata(format!("{}{more}", path.display())).ok())
+        .map(|meta| std::os::unix::fs::MetadataExt::ino(&meta))
+        .collect();
+    // 1: POSIX  ADVISORY  WRITE 4711 fe:01:262147 120 120
+    m.text("proc/locks")?.lines().find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().filter(|w| *w != "->").collect();
+        let inode: u64 = words.get(5)?.rsplit(':').next()?.parse().ok()?;
+        let pid: u32 = words.get(4)?.parse().ok()?;
+        (words.get(3) == Some(&"WRITE") && inodes.contains(&inode) && pid != std::process::id()).then_some(pid)
+    })
+}
+
+fn what_fills(dir: &Path) -> String {
+    let dir = quoted(&dir.to_string_lossy());
+    format!("du -xh --max-depth=2 \"$(stat -c %m {dir})\" | sort -h | tail  # the largest: remove what nobody needs")
+}
+
+/// The state directory, and all that is in it, for this user.
+pub(super) fn make_ours(m: &Machine, dir: &Path) -> String {
+    let (user, shown) = (quoted(&m.user), quoted(&dir.to_string_lossy()));
+    m.as_root(match dir.is_dir() {
+        true => format!("chown -R {user} {shown}"),
+        false => format!("install -d -m 700 -o {user} {shown}"),
+    })
+}
+
+struct Mount {
+    at: String,
+    read_only: bool,
+}
+
+/// Where the file system of a path is mounted (proc_mounts(5)).
+fn mount_of(m: &Machine, path: &Path) -> Option<Mount> {
+    let text = m.text("proc/self/mounts")?;
+    let mut found: Option<Mount> = None;
+    for line in text.lines() {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let [_, at, _, options, ..] = fields[..] else { continue };
+        let at = at.replace(r"\040", " ").replace(r"\011", "\t").replace(r"\134", r"\");
+        // what was mounted over another one stands below it
+        if path.starts_with(&at) && found.as_ref().is_none_or(|f| f.at.len() <= at.len()) {
+            found = Some(Mount { at, read_only: options.split(',').any(|o| o == "ro") });
+        }
+    }
+    found
 }

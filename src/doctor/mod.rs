@@ -6,6 +6,7 @@
 mod driver;
 mod host;
 mod permissions;
+pub use permissions::RULES;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use serde::Serialize;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -84,6 +86,8 @@ pub struct Machine {
     pub room: fn(&Path) -> Option<Room>,
     /// Seconds since 1970, as the machine believes.
     pub now: u64,
+    /// How long a journal that another process writes to is waited for.
+    pub patience: Duration,
 }
 
 impl Machine {
@@ -99,6 +103,7 @@ impl Machine {
             state,
             room: host::room,
             now: std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs(),
+            patience: Duration::from_secs(2),
         }
     }
 
@@ -116,6 +121,23 @@ impl Machine {
         found.extend(host::disk(self));
         found.extend(host::state_directory(self));
         found
+    }
+
+    /// A line that root has to run, as this user can run it.
+    fn as_root(&self, line: impl Into<String>) -> String {
+        let line = line.into();
+        // what stands behind it is for who reads it
+        let (line, remark) = match line.split_once("  # ") {
+            Some((line, remark)) => (line, format!("  # {remark}")),
+            None => (line.as_str(), String::new()),
+        };
+        if self.uid == 0 {
+            format!("{line}{remark}")
+        } else if line.contains(['&', '|', ';', '>', '$']) {
+            format!("sudo sh -c {}{remark}", quoted(line))
+        } else {
+            format!("sudo {line}{remark}")
+        }
     }
 
     fn at(&self, path: &str) -> PathBuf {
@@ -136,6 +158,15 @@ impl Machine {
         pids.sort_unstable();
         pids
     }
+}
+
+/// A word of a line for the shell.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:,@%=".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_string();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 fn listed(dir: &Path) -> Vec<PathBuf> {

@@ -1,6 +1,6 @@
 //! The group, the udev rules, and ModemManager, which takes modems for its own.
 
-use super::{Finding, Machine, Status, listed};
+use super::{Finding, Machine, Status, listed, quoted};
 use crate::control::place::GROUP;
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,8 +10,37 @@ pub const RULES: &str = include_str!("../../udev/70-tipring.rules");
 const RULES_NAME: &str = "70-tipring.rules";
 /// In the order in which udev prefers them (udev(7)).
 const RULES_DIRS: [&str; 4] = ["etc/udev/rules.d", "run/udev/rules.d", "usr/lib/udev/rules.d", "lib/udev/rules.d"];
-const INSTALL_RULES: &str =
-    "cp udev/70-tipring.rules /etc/udev/rules.d/ && udevadm control --reload && udevadm trigger";
+
+/// From anywhere: the rules are in the program. They are printed by the user, whose program root may not find.
+fn install_rules(m: &Machine) -> String {
+    let file = format!("/etc/udev/rules.d/{RULES_NAME}");
+    // a masked file is a link to /dev/null, and what is written to it is lost
+    let linked = m.at(&file[1..]).is_symlink();
+    let sudo = if m.uid == 0 { "" } else { "sudo " };
+    let unlink = if linked { format!("{sudo}rm {file} && ") } else { String::new() };
+    format!(
+        "{unlink}tipring doctor --print-udev | {sudo}tee {file} > /dev/null && {sudo}udevadm control --reload && \
+         {sudo}udevadm trigger"
+    )
+}
+
+/// What stands between this user and the nodes.
+pub fn let_in(m: &Machine) -> String {
+    let groups = m.text("etc/group").unwrap_or_default();
+    let gid = groups.lines().find_map(|l| l.strip_prefix(GROUP)?.split(':').nth(2)?.parse().ok());
+    if installed(m).is_none_or(|(_, text)| text != RULES) {
+        install_rules(m)
+    } else if gid.is_some_and(|gid: u32| m.groups.contains(&gid)) {
+        // the nodes are older than the rules
+        m.as_root("udevadm control --reload && udevadm trigger")
+    } else {
+        join_group(m)
+    }
+}
+
+fn join_group(m: &Machine) -> String {
+    m.as_root(format!("usermod -aG {GROUP} {}  # and log in again", quoted(&m.user)))
+}
 
 pub fn group(m: &Machine) -> Vec<Finding> {
     let check = "group";
@@ -19,7 +48,7 @@ pub fn group(m: &Machine) -> Vec<Finding> {
     let line = groups.lines().map(|l| l.split(':').collect::<Vec<_>>()).find(|fields| fields.first() == Some(&GROUP));
     let Some(fields) = line else {
         let why = "without it only root may use lines and act on the calls of others";
-        let help = format!("groupadd --system {GROUP}");
+        let help = m.as_root(format!("groupadd --system {GROUP}"));
         return vec![Finding::bad(Status::Warn, check, format!("there is no group {GROUP}"), why, help)];
     };
     let gid: Option<u32> = fields.get(2).and_then(|gid| gid.parse().ok());
@@ -34,14 +63,14 @@ pub fn group(m: &Machine) -> Vec<Finding> {
             check,
             format!("{user} is in group {GROUP}, and this session does not know it yet"),
             "groups are given at login",
-            "log in again",
+            format!("newgrp {GROUP}  # for this shell; for all, log in again"),
         ),
         _ => Finding::bad(
             Status::Warn,
             check,
             format!("{user} is not in group {GROUP}"),
             "the nodes of the lines belong to it",
-            format!("usermod -aG {GROUP} {user}, and log in again"),
+            join_group(m),
         ),
     }]
 }
@@ -63,17 +92,23 @@ pub fn udev_rule(m: &Machine) -> Vec<Finding> {
             check,
             format!("{RULES_NAME} is not installed"),
             "the nodes stay with the group that DAHDI's rules give them, and ModemManager takes voice modems",
-            INSTALL_RULES,
+            install_rules(m),
         ),
         Some((path, text)) if text == RULES => Finding::ok(check, format!("/{path} is that of this version")),
         // a link to /dev/null is how udev is told to leave rules out
         Some((path, text)) if text.is_empty() => {
             let why = format!("/{path} is empty: it switches the rules off");
-            Finding::bad(Status::Warn, check, format!("{RULES_NAME} is masked"), why, INSTALL_RULES)
+            Finding::bad(Status::Warn, check, format!("{RULES_NAME} is masked"), why, install_rules(m))
         }
         Some((path, _)) => {
             let why = format!("/{path} is of another version, or was changed");
-            Finding::bad(Status::Warn, check, format!("{RULES_NAME} is not that of this version"), why, INSTALL_RULES)
+            Finding::bad(
+                Status::Warn,
+                check,
+                format!("{RULES_NAME} is not that of this version"),
+                why,
+                install_rules(m),
+            )
         }
     }]
 }
@@ -101,7 +136,7 @@ pub fn modem_manager(m: &Machine) -> Vec<Finding> {
             check,
             format!("ModemManager (pid {pid}) takes {modem}"),
             "it opens every modem that it is not told to leave, and sends commands to it",
-            INSTALL_RULES,
+            install_rules(m),
         ),
     }]
 }

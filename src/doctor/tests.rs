@@ -17,6 +17,34 @@ struct Fake {
     now: u64,
 }
 
+/// With which a line that mends something begins.
+const PROGRAMS: [&str; 24] = [
+    "apk",
+    "apt",
+    "cd",
+    "dkms",
+    "dmesg",
+    "dnf",
+    "du",
+    "export",
+    "fuser",
+    "groupadd",
+    "kill",
+    "modprobe",
+    "mount",
+    "mv",
+    "newgrp",
+    "pacman",
+    "rm",
+    "sh",
+    "sqlite3",
+    "timedatectl",
+    "tipring",
+    "udevadm",
+    "usermod",
+    "zypper",
+];
+
 const GB: u64 = 1024 * 1024 * 1024;
 
 fn plenty(_: &Path) -> Option<Room> {
@@ -73,8 +101,8 @@ impl Fake {
         Surroundings { explicit: Some(self.at("state")), ..Default::default() }
     }
 
-    fn findings(&self) -> Vec<Finding> {
-        let machine = Machine {
+    fn machine(&self) -> Machine {
+        Machine {
             root: self.dir.path().to_path_buf(),
             user: "ann".into(),
             uid: self.uid,
@@ -82,8 +110,12 @@ impl Fake {
             state: self.place(),
             room: self.room,
             now: self.now,
-        };
-        machine.examine()
+            patience: Duration::from_millis(20),
+        }
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        self.machine().examine()
     }
 
     /// What there is to say of one thing, which has to be the only thing that is wrong.
@@ -94,6 +126,13 @@ impl Fake {
         assert_eq!(wrong.len(), 1, "{wrong:#?}");
         assert_eq!((wrong[0].check, wrong[0].status), (check, status), "{:#?}", wrong[0]);
         assert!(wrong[0].why.is_some() && wrong[0].help.as_deref().is_some_and(|h| !h.is_empty() && !h.contains('\n')));
+        // nothing that is prose: each begins with a program that there is, but for what hands alone can do
+        let help = wrong[0].help.clone().unwrap();
+        let by_hand = ["alarms", "interrupts"].contains(&check) || help.contains("system.conf");
+        let first = help.split_whitespace().find(|w| *w != "sudo").unwrap();
+        assert!(by_hand || PROGRAMS.contains(&first), "{help}");
+        let line = help.split("  # ").next().unwrap();
+        assert!(!line.contains(", "), "two lines in one: {help}");
         wrong[0].clone()
     }
 
@@ -179,9 +218,13 @@ fn the_headers_are_those_of_the_running_kernel_wherever_it_came_from() {
         fake.only("dahdi driver", Status::Fail).help.unwrap()
     };
     // a Debian on a kernel that no package brought: there is no package of its headers either
-    let help = release("6.6.31-custom", "ID=debian\n");
-    assert!(!help.contains("linux-headers-6.6.31") && help.contains("/lib/modules/6.6.31-custom/build"), "{help}");
-    assert!(help.contains("apt install dahdi-dkms"), "{help}");
+    assert_eq!(
+        release("6.6.31-custom", "ID=debian\n"),
+        "sudo sh -c 'apt install linux-image-$(dpkg --print-architecture) linux-headers-$(dpkg --print-architecture) \
+         dahdi-dkms && reboot'"
+    );
+    let why = fake.only("dahdi driver", Status::Fail).why.unwrap();
+    assert!(why.contains("kernel 6.6.31-custom is of no package known here"), "{why}");
     for (kernel, os, wanted) in [
         ("6.8.5-301.fc40.x86_64", "ID=fedora\n", "dnf install kernel-devel-6.8.5-301.fc40.x86_64 "),
         ("5.14.0-427.el9.x86_64", "ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n", "dnf install kernel-devel-5.14.0"),
@@ -205,9 +248,9 @@ fn the_headers_are_those_of_the_running_kernel_wherever_it_came_from() {
     // built for another kernel alone: the same headers, then dkms
     fake.file("lib/modules/6.8.0-30-generic/updates/dkms/dahdi.ko", "");
     let help = release("6.8.0-31-generic", ubuntu);
-    assert_eq!(help, "apt install linux-headers-6.8.0-31-generic && dkms autoinstall -k 6.8.0-31-generic");
+    assert_eq!(help, "sudo sh -c 'apt install linux-headers-6.8.0-31-generic && dkms autoinstall -k 6.8.0-31-generic'");
     let help = release("6.6.31-custom", ubuntu);
-    assert!(help.contains("its maker") && help.ends_with("then dkms autoinstall -k 6.6.31-custom"), "{help}");
+    assert_eq!(help, "sudo sh -c 'apt install linux-image-generic linux-headers-generic && reboot'");
 }
 
 #[test]
@@ -237,7 +280,7 @@ fn cards_nodes_alarms_and_interrupts_are_told_apart() {
     fake.helps("dahdi cards", Status::Fail, "modprobe");
     let fake = Fake::good();
     fake.remove("dev/dahdi/channel");
-    fake.helps("dahdi nodes", Status::Fail, "udev");
+    fake.helps("dahdi nodes", Status::Fail, "udevadm trigger");
     let fake = Fake::good();
     fake.remove("dev/dahdi/channel");
     fake.file("dev/dahdi/channel", "");
@@ -297,7 +340,7 @@ fn a_clock_that_nobody_keeps_or_set_and_a_slow_clock_source_are_told() {
 fn a_disk_that_fills_up_is_a_warning_and_a_full_one_a_fault() {
     let mut fake = Fake::good();
     fake.room = |_| Some(Room { free: 100 * 1024 * 1024, total: 100 * GB });
-    fake.helps("disk", Status::Warn, "make room");
+    fake.helps("disk", Status::Warn, "sort -h | tail");
     fake.room = |_| Some(Room { free: 4096, total: 100 * GB });
     fake.only("disk", Status::Fail);
 }
@@ -309,6 +352,7 @@ fn a_state_directory_and_a_journal_that_cannot_be_used_are_faults() {
     let found = fake.findings();
     assert!(found.iter().any(|f| f.check == "journal" && f.what.ends_with("is whole")), "{found:#?}");
     fake.file("state/journal.db", "no database".repeat(1000));
+    fake.helps("journal", Status::Fail, "mv ");
     let found = fake.only("journal", Status::Fail);
     assert!(found.why.unwrap().contains("damaged"));
     let fake = Fake::good();
@@ -317,6 +361,78 @@ fn a_state_directory_and_a_journal_that_cannot_be_used_are_faults() {
     let fake = Fake::good();
     fake.file("state", "in the way");
     fake.only("state directory", Status::Fail);
+}
+
+#[test]
+fn the_rules_are_installed_from_anywhere_and_over_a_mask() {
+    let rules = "etc/udev/rules.d/70-tipring.rules";
+    let mut fake = Fake::good();
+    fake.remove(rules);
+    let install = "tipring doctor --print-udev | sudo tee /etc/udev/rules.d/70-tipring.rules > /dev/null && \
+                   sudo udevadm control --reload && sudo udevadm trigger";
+    assert_eq!(fake.only("udev rule", Status::Warn).help.unwrap(), install);
+    // what is written to the link would be lost
+    std::os::unix::fs::symlink("/dev/null", fake.at(rules)).unwrap();
+    let help = fake.only("udev rule", Status::Warn).help.unwrap();
+    assert_eq!(help, format!("sudo rm /etc/udev/rules.d/70-tipring.rules && {install}"));
+    fake.uid = 0;
+    assert!(!fake.only("udev rule", Status::Warn).help.unwrap().contains("sudo"));
+}
+
+#[test]
+fn a_read_only_file_system_is_mounted_anew_and_its_owner_is_left_alone() {
+    let fake = Fake::good();
+    let dir = fake.dir.path().display().to_string();
+    fake.file("proc/self/mounts", format!("/dev/sda1 / ext4 rw,relatime 0 0\n/dev/sdb1 {dir} ext4 ro,relatime 0 0\n"));
+    let found = fake.only("state directory", Status::Fail);
+    assert_eq!(found.help.unwrap(), format!("sudo mount -o remount,rw {dir}"));
+    assert_eq!(found.why.unwrap(), format!("{dir} is mounted read-only"));
+    fake.file("proc/self/mounts", format!("/dev/sda1 / ext4 ro 0 0\n/dev/sdb1 {dir} ext4 rw,relatime 0 0\n"));
+    assert!(fake.findings().iter().all(|f| f.status == Status::Ok), "another one's matter");
+}
+
+#[test]
+fn a_directory_of_somebody_else_is_made_ours_by_who_may() {
+    let mut fake = Fake::good();
+    let there = super::host::make_ours(&fake.machine(), fake.dir.path());
+    assert_eq!(there, format!("sudo chown -R ann {}", fake.dir.path().display()));
+    let missing = super::host::make_ours(&fake.machine(), Path::new("/srv/the calls"));
+    assert_eq!(missing, "sudo install -d -m 700 -o ann '/srv/the calls'");
+    fake.uid = 0;
+    assert!(!super::host::make_ours(&fake.machine(), fake.dir.path()).contains("sudo"));
+}
+
+#[test]
+fn a_journal_that_another_process_has_locked_is_told_with_who_it_is() {
+    let fake = Fake::good();
+    drop(Store::open(&fake.place(), Duration::from_secs(5)).unwrap());
+    let other = rusqlite::Connection::open(fake.at("state/journal.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    fake.helps("journal", Status::Warn, "fuser -v");
+    let inode = std::os::unix::fs::MetadataExt::ino(&fs::metadata(fake.at("state/journal.db-shm")).unwrap());
+    fake.file(
+        "proc/locks",
+        format!(
+            "1: POSIX  ADVISORY  READ 11 fe:01:{inode} 124 124\n2: POSIX  ADVISORY  WRITE 4711 fe:01:{inode} 120 120\n"
+        ),
+    );
+    fake.file("proc/4711/comm", "sqlite3\n");
+    let found = fake.only("journal", Status::Warn);
+    assert_eq!(found.help.unwrap(), "sudo kill 4711");
+    assert!(found.why.unwrap().ends_with("is locked by another process: sqlite3 (pid 4711)"));
+    other.execute_batch("ROLLBACK").unwrap();
+    assert!(fake.findings().iter().all(|f| f.status == Status::Ok));
+}
+
+#[test]
+fn a_journal_that_fails_on_a_full_disk_is_told_to_need_room() {
+    let mut fake = Fake::good();
+    fake.room = |_| Some(Room { free: 4096, total: 100 * GB });
+    // a directory in its place is what SQLite cannot read
+    fs::create_dir_all(fake.at("state/journal.db")).unwrap();
+    let found = fake.findings();
+    let journal = found.iter().find(|f| f.check == "journal" && f.status == Status::Fail).expect("it fails");
+    assert!(journal.help.as_deref().unwrap().starts_with("du -xh"), "{journal:#?}");
 }
 
 // -- the rules themselves ----------------------------------------------------------------------------------------------

@@ -191,7 +191,8 @@ fn an_id_may_be_shortened_as_long_as_it_is_one() {
         assert_eq!(shown["id"], id);
     }
     for nobody in ["zzzzzzzzz", "%", "_______", ""] {
-        t.run(&["calls", "show", nobody]).exits(1);
+        let run = t.run(&["calls", "show", nobody]).exits(1);
+        assert!(run.stderr.starts_with("error: cannot show the call\n"), "{}", run.all());
     }
     let db = rusqlite::Connection::open(t.path().join("state/journal.db")).unwrap();
     db.execute_batch("UPDATE call SET id = 'twin' || key").unwrap();
@@ -272,6 +273,21 @@ fn calls_are_exported_as_json_lines_and_as_csv_that_no_spreadsheet_executes() {
     let cell = |name: &str| rows[0].get(header.iter().position(|h| h == name).unwrap()).unwrap();
     assert_eq!(cell("notes"), "'=HYPERLINK(\"http://example.invalid\")");
     assert_eq!((cell("number"), cell("target")), ("5551234", "5550100"));
+}
+
+#[test]
+fn who_stops_reading_has_read_enough() {
+    let t = after_two_calls();
+    for args in [&["calls", "export"][..], &["calls"], &["--json", "calls", "show", "last"], &["lines"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let run = Run::of(t.command().args(args).stdout(writer).output().unwrap()).exits(0);
+        assert_eq!(run.stderr, "", "{args:?}");
+    }
+    // a full disk is another thing
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let run = Run::of(t.command().args(["calls", "export"]).stdout(full).output().unwrap()).exits(1);
+    assert!(run.stderr.contains("cannot write the answer"), "{}", run.all());
 }
 
 #[test]

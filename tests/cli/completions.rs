@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 /// Runs `script` in a shell without anybody's configuration; `$1` is the file of completions.
 fn ask(shell: &str, options: &[&str], script: &str) -> String {
     let t = Tipring::start();
+    t.file("run.txt", "a file that may be offered");
     let file = t.file(&format!("tipring.{shell}"), &t.run(&["completions", shell]).exits(0).stdout);
     // a shell that waits for what never comes is a failure, not a test without end
     let mut command = Command::new("timeout");
@@ -17,6 +18,7 @@ fn ask(shell: &str, options: &[&str], script: &str) -> String {
     let output = command
         .arg(&file)
         .env_clear()
+        .current_dir(t.path())
         .env("HOME", t.path())
         .env("TERM", "xterm")
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -39,7 +41,7 @@ fn bash_completes_commands_options_and_their_values() {
         let words: Vec<&str> = line.split(' ').collect();
         let (current, previous) = (words[words.len() - 1], words[words.len() - 2]);
         let script = format!(
-            "source \"$1\"; COMP_LINE='{line}'; COMP_POINT=${{#COMP_LINE}}; COMP_WORDS=({line}); COMP_CWORD={}; \
+            "compopt() {{ :; }}; source \"$1\"; COMP_LINE='{line}'; COMP_POINT=${{#COMP_LINE}}; COMP_WORDS=({line}); COMP_CWORD={}; \
              _tipring tipring '{current}' '{previous}'; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
             words.len() - 1
         );
@@ -49,6 +51,14 @@ fn bash_completes_commands_options_and_their_values() {
     assert_eq!(complete("tipring calls ex"), ["export"]);
     assert!(complete("tipring calls export --fo").contains(&"--format".to_string()));
     assert_eq!(complete("tipring calls export --format c"), ["csv"]);
+    let countries = complete("tipring decode --country ");
+    assert!(crate::COUNTRIES.iter().all(|c| countries.iter().any(|o| o == c)), "{countries:?}");
+    assert_eq!(complete("tipring exchange run --country u"), ["us"]);
+    assert_eq!(complete("tipring transfer --on-fail "), ["return", "hangup", "voicemail="]);
+    assert_eq!(complete("tipring calls list --outcome no-a"), ["no-answer"]);
+    // files only where a file is wanted
+    assert_eq!(complete("tipring dial --line run"), ["run"], "what was typed, and no file");
+    assert_eq!(complete("tipring dial --journal run"), ["run.txt"]);
     assert!(!complete("tipring ").contains(&"man".to_string()), "what is hidden is not offered");
 }
 
@@ -59,6 +69,14 @@ fn fish_completes_commands_options_and_their_values() {
         let text = ask("fish", &["--no-config"], &script);
         text.lines().map(|l| l.split('\t').next().unwrap_or_default().to_string()).collect::<Vec<_>>()
     };
+    let shells = complete("tipring completions ");
+    assert!(["bash", "fish", "zsh"].iter().all(|s| shells.iter().any(|o| o == s)), "{shells:?}");
+    assert!(!shells.iter().any(|o| o.contains("run.txt")), "{shells:?}");
+    assert_eq!(complete("tipring transfer --on-fail h"), ["hangup"]);
+    assert_eq!(complete("tipring decode --country g"), ["gb", "gr"]);
+    assert_eq!(complete("tipring calls list --outcome no-a"), ["no-answer"]);
+    assert_eq!(complete("tipring dial --line run"), [""; 0]);
+    assert_eq!(complete("tipring dial --journal run"), ["run.txt"]);
     assert_eq!(complete("tipring tran"), ["transfer"]);
     assert_eq!(complete("tipring calls ex"), ["export"]);
     assert!(complete("tipring calls export --fo").contains(&"--format".to_string()));
@@ -86,4 +104,6 @@ fn zsh_completes_commands_options_and_their_values() {
     complete("tipring calls ex", "export");
     complete("tipring calls export --form", "--format");
     complete("tipring calls export --format c", "csv");
+    complete("tipring transfer --on-fail h", "hangup");
+    complete("tipring calls list --outcome no-a", "no-answer");
 }

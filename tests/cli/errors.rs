@@ -157,6 +157,19 @@ fn a_call_outlives_whoever_read_its_words() {
 }
 
 #[test]
+fn what_came_of_a_call_whose_answer_cannot_be_written_is_on_stderr() {
+    let t = Tipring::start();
+    let line = "sim/us?scenario=incoming&clock=virtual";
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+    let mut command = t.command();
+    command.args(["--json", "--line", line, "answer", "--transfer-to", "5550100", "--warm"]).stdout(full);
+    let run = Run::of(command.output().expect("tipring runs")).exits(1);
+    let id = t.run(&["--json", "calls"]).exits(0).json()["calls"][0]["id"].as_str().unwrap().to_string();
+    let told = [&format!("{line}: transferred to 5550100"), "(exit 0)", &format!("`tipring calls show {id}` has all")];
+    assert!(told.iter().all(|t| run.stderr.contains(*t)), "{}", run.all());
+}
+
+#[test]
 fn help_that_cannot_be_written_is_not_success() {
     let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
     let status = Tipring::start().command().arg("--help").stdout(full).status();
@@ -173,6 +186,8 @@ fn doctor_says_what_is_wrong_in_words_and_as_a_document() {
     let fails = findings.iter().any(|f| f["status"] == "fail");
     assert_eq!((json["ok"].as_bool(), run.code), (Some(!fails), Some(i32::from(fails))), "{}", run.all());
     assert!(findings.iter().filter(|f| f["status"] != "ok").all(|f| f["help"].is_string()), "{json:#}");
+    let rules = include_str!("../../udev/70-tipring.rules");
+    assert_eq!(t.run(&["doctor", "--print-udev"]).exits(0).stdout, rules);
     // a state directory that is none fails on every machine
     let mut command = t.command();
     command.env("TIPRING_STATE_DIR", "/dev/null/state").arg("doctor");
@@ -186,6 +201,24 @@ fn a_command_line_that_is_not_understood_is_one_error_too() {
     one_error(t.run(&["dial"]), 2, &["<NUMBER>", "usage: tipring dial", "tipring dial --help"]);
     one_error(t.run(&["dail", "5550100"]), 2, &["'dail'", "a similar subcommand exists: 'dial'"]);
     one_error(t.run(&["answer", "--within", "5q"]), 2, &["not a duration", "tipring answer --help"]);
+    // whatever the program's file is called
+    let link = t.path().join("tip-ring.v2");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tipring"), &link).unwrap();
+    for (command, help) in [
+        ("dial", "tipring dial"),
+        ("transfer", "tipring transfer"),
+        ("calls note", "tipring calls note"),
+        ("calls bogus", "tipring calls"),
+        ("calls list --bogus", "tipring calls list"),
+        ("calls list --limit many", "tipring calls list"),
+        ("exchange run", "tipring exchange run"),
+        ("bogus", "tipring"),
+    ] {
+        for program in [link.as_os_str(), env!("CARGO_BIN_EXE_tipring").as_ref()] {
+            let run = std::process::Command::new(program).args(command.split(' ')).output().unwrap();
+            one_error(crate::Run::of(run), 2, &[&format!("see `{help} --help`")]);
+        }
+    }
     let hostile = t.run(&["dial", "5550100", "--\u{1b}[31m\n\nUsage: x\n\n"]);
     assert!(!hostile.stderr.contains('\u{1b}'), "{}", hostile.all());
     one_error(hostile, 2, &["unexpected argument"]);

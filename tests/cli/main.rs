@@ -11,6 +11,7 @@ mod examples;
 mod manual;
 mod owner;
 mod parallel;
+mod plans;
 
 use serde_json::Value;
 use std::path::Path;

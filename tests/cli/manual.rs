@@ -33,6 +33,12 @@ fn no_page_has_anything_that_mandoc_or_groff_complain_of() {
         assert_eq!(said, "", "{}", page.display());
         let (_, complaint) = output(Command::new("man").args(["--warnings=all", "-l"]).arg(&page));
         assert_eq!(complaint, "", "{}", page.display());
+        // not everybody reads it through man, which runs preconv
+        let (_, complaint) = output(Command::new("groff").args(["-man", "-Tutf8", "-ww"]).arg(&page));
+        assert_eq!(complaint, "", "{}", page.display());
+        let title = page.file_stem().unwrap().to_string_lossy().to_uppercase();
+        let text = std::fs::read_to_string(&page).unwrap();
+        assert!(text.lines().any(|l| l.starts_with(&format!(".TH {title} "))), "{}", page.display());
     }
 }
 
@@ -52,6 +58,37 @@ fn what_is_shown_of_a_page_has_its_commands_options_exit_codes_and_examples() {
         for option in command.get_arguments().filter_map(|a| a.get_long()) {
             assert!(page.contains(&format!("--{option}")), "{name}: --{option}: {page}");
         }
+    }
+    // what a command says at length is not lost behind its one line
+    for (page, words) in [
+        ("tipring-watch.1", "then ends with exit 5"),
+        ("tipring-transfer.1", "the caller is back (exit 20)"),
+        ("tipring-dial.1", "held for eight seconds"),
+        ("tipring-calls-prune.1", "notes or tags stay"),
+    ] {
+        assert!(shown(page).contains(words), "{page}: {words}");
+    }
+    let synopsis = |name: &str| {
+        let page = shown(name);
+        page.split_once("SYNOPSIS ").unwrap().1.split_once(" DESCRIPTION").unwrap().0.to_string()
+    };
+    for (page, wanted) in [
+        (
+            "tipring.1",
+            &["tipring [--line LINE] [--config FILE]", "[-v|--verbose]...", "[--timeout DUR]", " <COMMAND>"][..],
+        ),
+        (
+            "tipring-transfer.1",
+            &["[--on-fail return|hangup|voicemail=NUM]", "[--warm]", "[--brief TEXT|FILE]", " <TARGET>..."],
+        ),
+        ("tipring-exchange-run.1", &["tipring exchange run [--country CC]", " --port PORT..."]),
+        ("tipring-answer.1", &["[--transfer-to TARGET,…]"]),
+        ("tipring-calls.1", &["[--tag TAG]...", " [COMMAND]"]),
+        ("tipring-watch.1", &[" [LINE]"]),
+        ("tipring-dial.1", &[" <NUMBER>"]),
+    ] {
+        let synopsis = synopsis(page);
+        assert!(wanted.iter().all(|w| synopsis.contains(w)), "{page}: {synopsis}");
     }
     for exit in Exit::ALL {
         assert!(main.contains(&words(&format!("{} {}", exit.code(), exit.meaning()))), "{exit:?}: {main}");

@@ -6,15 +6,15 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-const LINE: &str = "sim/us?scenario=incoming&speed=30";
+pub const LINE: &str = "sim/us?scenario=incoming&speed=30";
 
-struct Owner {
+pub struct Owner {
     child: Child,
 }
 
 impl Owner {
     /// Starts `answer` and returns when the call is up.
-    fn answering(t: &Tipring) -> Owner {
+    pub fn answering(t: &Tipring) -> Owner {
         Owner::answering_with(t, &[])
     }
 
@@ -45,7 +45,7 @@ impl Owner {
         panic!("the call never came up");
     }
 
-    fn ends(mut self) -> Run {
+    pub fn ends(mut self) -> Run {
         let deadline = Instant::now() + Duration::from_secs(20);
         while Instant::now() < deadline {
             if self.child.try_wait().expect("a child").is_some() {
