@@ -171,7 +171,7 @@ fn congestion_is_not_busy() {
 #[test]
 fn where_only_softer_bursts_tell_congestion_from_busy_both_are_named_at_any_level() {
     // Australia: every second burst of congestion is 10 dB softer
-    for (dbm0, noise_dbm0) in [(-10.0, -60.0), (-18.0, -50.0), (-27.0, -60.0)] {
+    for (dbm0, noise_dbm0) in [(-10.0, -60.0), (-18.0, -50.0), (-27.0, -60.0), (-18.0, -30.0)] {
         for kind in [ToneKind::Busy, ToneKind::Congestion] {
             let tone = ToneGenerator::at_level(country("au").tone(kind).unwrap(), dbm0);
             let mut line = Line::of("au").silence(500).plays(tone, 6000).silence(2000);

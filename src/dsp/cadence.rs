@@ -15,7 +15,7 @@
 use super::sound::{SoundSet, Sounds};
 use crate::clock::Time;
 use crate::event::{Heard, Tone, ToneKind};
-use crate::facts::{Confidence, ToneSpec, ToneStep};
+use crate::facts::{Confidence, Sound, ToneSpec, ToneStep};
 use std::time::Duration;
 
 /// Off by more than this share of a duration, and [`TOLERANCE`] more, is another cadence.
@@ -152,7 +152,9 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 impl Recogniser {
     /// `shortest_gap`: what is shorter cannot be heard as a gap.
     pub fn new(tones: &[ToneSpec], sounds: &mut Sounds, shortest_gap: Duration) -> Recogniser {
-        let mut patterns: Vec<Pattern> = tones.iter().filter_map(|t| Pattern::new(t, sounds, shortest_gap)).collect();
+        let drowned: Vec<ToneSpec> = tones.iter().filter_map(without_softer_bursts).collect();
+        let mut patterns: Vec<Pattern> =
+            tones.iter().chain(&drowned).filter_map(|t| Pattern::new(t, sounds, shortest_gap)).collect();
         // in the order of the kinds, so that the commoner tone is the first named of two that are the same
         patterns.sort_by_key(|p| p.kind);
         for i in 0..patterns.len() {
@@ -628,6 +630,17 @@ fn is_rising(elements: &[Element]) -> bool {
     let mut bursts = elements.iter().filter(|e| !e.is_gap());
     let [Some(a), Some(b), Some(c)] = [bursts.next(), bursts.next(), bursts.next()] else { return false };
     !a.sounds.meets(b.sounds) && !b.sounds.meets(c.sounds) && !a.sounds.meets(c.sounds)
+}
+
+/// What is left of a tone when noise has drowned those of its bursts that are softer than the others.
+fn without_softer_bursts(tone: &ToneSpec) -> Option<ToneSpec> {
+    let mut left = tone.clone();
+    let softer = |s: &&mut ToneStep| s.relative_db < 0.0;
+    let mut some = false;
+    for step in left.intro.iter_mut().chain(&mut left.steps).filter(softer) {
+        (step.sound, some) = (Sound::Silence, true);
+    }
+    some.then_some(left)
 }
 
 /// What sounds, how loud, and for how long.
