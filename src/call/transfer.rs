@@ -280,8 +280,6 @@ struct WayBack {
     /// Flashes after which a tone came, and those that another telephone on the pair has hidden.
     attempts: u32,
     hidden: u32,
-    /// A flash of it brought a recall tone that is no dial tone: somebody was held then.
-    held: bool,
     /// A flash of it was seen by the exchange: the tone of the failed call did not go on.
     seen: bool,
     /// By a digit, it is gone once more where it is followed by silence.

@@ -238,9 +238,13 @@ fn who_leaves_an_owner_behind_does_not_wait_for_one_that_is_stopped() {
     starter.args(["--line", "sim/us?speed=1", "--timeout", "300ms", "answer", "--detach"]);
     let mut starter = starter.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let children = format!("/proc/{0}/task/{0}/children", starter.id());
-    let child = (0..500).find_map(|_| {
+    let status = format!("/proc/{}/status", starter.id());
+    let child = (0..5000).find_map(|_| {
         std::thread::sleep(Duration::from_millis(2));
-        std::fs::read_to_string(&children).ok()?.split_whitespace().next()?.parse::<i32>().ok()
+        let child = std::fs::read_to_string(&children).ok()?.split_whitespace().next()?.parse::<i32>().ok()?;
+        // until the child runs its own program the kernel keeps the starter waiting for that (vfork)
+        let waits = std::fs::read_to_string(&status).ok()?.contains("\nState:\tD");
+        (!waits).then_some(child)
     });
     let child = nix::unistd::Pid::from_raw(child.expect("an owner"));
     nix::sys::signal::kill(child, SIGSTOP).unwrap();

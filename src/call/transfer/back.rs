@@ -51,11 +51,6 @@ impl Transfer {
         self.timers.set(Timer::NoToneHeard, now + SPEAKS);
     }
 
-    /// The first flash back brought the recall tone, and the last one does not.
-    fn nobody_is_held_any_more(&self, tone: Tone) -> bool {
-        self.back.held && !self.since_flash.tone_before_code && is_heard_by_who_is_left_alone(tone.kind)
-    }
-
     /// Where no flash brought a tone, a late one of an exchange that holds him may follow a loose contact: then only a long
     /// opening tells, and a tone that no exchange gives for a flash.
     fn loop_told_of_a_hang_up(&self, tone: Tone) -> bool {
@@ -67,7 +62,6 @@ impl Transfer {
     pub(super) fn forget_attempts(&mut self) {
         self.back.attempts = 0;
         self.back.hidden = 0;
-        self.back.held = false;
         self.back.seen = false;
     }
 
@@ -210,7 +204,7 @@ impl Transfer {
             self.out.tell(step.result("again"));
             self.last_heard = Some(tone.kind);
             self.settle(now, Why::Back);
-        } else if self.loop_told_of_a_hang_up(tone) || self.back.nobody_held || self.nobody_is_held_any_more(tone) {
+        } else if self.loop_told_of_a_hang_up(tone) || self.back.nobody_held {
             self.caller_gone(now, format!("{tone} tone"));
         } else {
             if self.recall.checking.is_some() {

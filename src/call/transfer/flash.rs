@@ -114,7 +114,6 @@ impl Transfer {
             // the register is ready: no need to wait for the time at which others are
             self.since_flash.tone_before_code = true;
             self.new_call = tone.is(ToneKind::Dial) && !self.recall.tone.is_some_and(|t| t.is(ToneKind::Dial));
-            self.back.held |= why == Why::Back && !tone.is(ToneKind::Dial);
             self.timers.set(Timer::SendDigits, now + RECEIVER_READY);
             return;
         }

@@ -302,18 +302,3 @@ fn told_to_end_a_way_back_that_only_silence_follows_is_still_gone_once_more() {
     // the first one for the consultation
     assert_eq!(flashes, 3);
 }
-
-#[test]
-fn a_caller_who_hangs_up_as_soon_as_he_is_back_is_not_lost() {
-    let gone = |after| vec![(after, tone(ToneKind::Busy))];
-    let taken_back = |flashes: [Vec<(u64, Event)>; 4]| {
-        let [a, b, c, d] = flashes;
-        let flash = [recall(), a, b, c, d].into();
-        // too late for an answer to the code: he was there, and went
-        let dial = [busy(), gone(2_400), gone(900), gone(900), gone(900)].into();
-        run(&["5550101"], true, etsi(), Exchange { flash, dial, ..Default::default() }).result
-    };
-    assert_eq!(taken_back([recall(), vec![], vec![], vec![]]), Transferred::CallerGone);
-    // as long as flashes bring the recall tone, somebody is held
-    assert_eq!(taken_back([recall(), recall(), recall(), recall()]), Transferred::PartyLost);
-}
