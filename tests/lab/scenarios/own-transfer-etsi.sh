@@ -8,8 +8,8 @@
 flashes_are() {
 	# the last time on-hook is the hang-up, before the line is looked at
 	_widths=$(flash_widths 1 | awk '$1 < 3000')
-	# two more ask back where the release after R4 sounds like a refusal
-	check_between "flashes on the wire in $1" "$(echo "$_widths" | wc -l)" "$3" $(($3 + 2))
+	# three more ask back where the release after R4 sounds like a refusal
+	check_between "flashes on the wire in $1" "$(echo "$_widths" | wc -l)" "$3" $(($3 + 3))
 	for _w in $_widths; do check_between "flash, ms" $_w $(($2 - 20)) $(($2 + 20)); done
 }
 # consult, back, consult; and in Germany the hang-up's place is taken by R4
