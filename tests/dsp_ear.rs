@@ -160,6 +160,14 @@ fn busy_takes_two_periods_and_its_first_burst_is_nothing() {
 }
 
 #[test]
+fn a_first_burst_that_is_cut_short_makes_busy_no_call_waiting_for_good() {
+    // Spain: two bursts of 175 ms are its call waiting, and 200 ms is busy
+    let heard = Line::of("es").silence(400).sine(425.0, 145).silence(200).tone(ToneKind::Busy, 4000).heard();
+    let (_, last, _) = *named(&heard).last().expect("a name");
+    assert!(last.is(ToneKind::Busy), "{heard:?}");
+}
+
+#[test]
 fn congestion_is_not_busy() {
     for code in ["us", "de", "se", "gb"] {
         let heard = Line::of(code).silence(400).tone(ToneKind::Congestion, 6000).heard();

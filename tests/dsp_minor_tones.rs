@@ -142,3 +142,38 @@ fn a_recall_tone_is_known_as_soon_however_short_before_it_the_ear_was_opened() {
     }
     assert!(count > 500 && failed.is_empty(), "{} of {count}:\n{}", failed.len(), failed.join("\n"));
 }
+
+/// What is named when noise has cut into this tone from its beginning until then: the last name, and whether it still holds.
+fn named_after_noise(country: &Country, spec: &ToneSpec, noise_ms: usize) -> Option<Tone> {
+    let mut samples = vec![0i16; 8000 * 8];
+    ToneGenerator::at_level(spec, -18.0).add_to(&mut samples[8 * 300..]);
+    Noise::new(noise_ms as u64, -22.0).add_to(&mut samples[..8 * noise_ms]);
+    Noise::new(1, -60.0).add_to(&mut samples);
+    let mut out = Vec::new();
+    Ear::new(country, Time::ZERO).feed(&samples, &mut out);
+    out.iter().fold(None, |named, heard| match heard {
+        Heard::Tone { tone, .. } => Some(*tone),
+        Heard::ToneEnded { .. } => None,
+        _ => named,
+    })
+}
+
+/// A burst of it that is cut short is like one of another tone: that name must not outlive what follows.
+#[test]
+fn a_tone_that_noise_has_cut_into_is_called_by_its_name_in_the_end() {
+    let (mut count, mut failed) = (0, Vec::new());
+    for code in Facts::embedded().codes() {
+        let country = Facts::embedded().country(code).unwrap();
+        for kind in [ToneKind::Busy, ToneKind::Congestion] {
+            let Some(spec) = country.tone(kind) else { continue };
+            for noise_ms in (700..1700).step_by(30) {
+                count += 1;
+                let heard = named_after_noise(country, spec, noise_ms);
+                if !heard.is_some_and(|tone| tone.is(kind)) {
+                    failed.push(format!("{code} {kind}, {noise_ms} ms: {heard:?}"));
+                }
+            }
+        }
+    }
+    assert!(count > 2000 && failed.is_empty(), "{} of {count}:\n{}", failed.len(), failed.join("\n"));
+}

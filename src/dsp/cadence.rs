@@ -331,12 +331,15 @@ impl Recogniser {
 
     /// Ends what was named when nothing keeps it alive, then looks for a new name.
     fn settle(&mut self, now: Time, ended_at: Time, out: &mut Vec<Heard>) {
+        // each burst of another tone may be the first of this one, and then of nothing
+        let bears = |h: &Hypothesis, since: Time| h.began <= since + TOGETHER || self.is_ready(h, now);
         if let Some(Named { tone, since, pattern }) = self.named
-            && !self.hypotheses.iter().any(|h| h.pattern == pattern)
+            && !self.hypotheses.iter().any(|h| h.pattern == pattern && bears(h, since))
         {
             // another record of the same tone may fit what follows (a second cadence of the same country)
             let patterns = &self.patterns;
-            match self.hypotheses.iter().find(|h| patterns[h.pattern].kind == tone.kind && h.bursts > 0) {
+            let of_its_kind = |h: &&Hypothesis| patterns[h.pattern].kind == tone.kind && h.bursts > 0;
+            match self.hypotheses.iter().find(|h| of_its_kind(h) && bears(h, since)) {
                 Some(h) => self.named = Some(Named { tone, since, pattern: h.pattern }),
                 None => {
                     self.named = None;
