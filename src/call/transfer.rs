@@ -256,6 +256,8 @@ struct Recall {
 #[derive(Clone, Debug, Default)]
 struct SinceFlash {
     speech: bool,
+    /// A silence was heard where the caller should be.
+    silence: bool,
     /// A steady sound that no exchange makes: somebody is there.
     strange_tone: bool,
     /// Beeps of a waiting call where the tone of a failed call may go on.

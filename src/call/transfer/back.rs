@@ -19,6 +19,8 @@ const ASKED_BACK_ATTEMPTS: u32 = 3;
 /// missed by an exchange that has seen the others.
 const RELEASED_ATTEMPTS: u32 = 3;
 const TWICE: u32 = 2;
+/// A tone said at once, of which a burst of noise has hidden what was heard so far.
+const CUT_INTO: Duration = Duration::from_secs(3);
 /// From the code until the last of the recall tone has come to us, over a satellite.
 const TAIL: Duration = Duration::from_millis(800);
 
@@ -122,9 +124,15 @@ impl Transfer {
             Event::ForwardDisconnect { open } => self.listen_after(now, *open),
             // something sounded until then that has no name yet: noise, or a tone that noise has cut into
             Event::Heard(Heard::Silence { since }) if !self.since_flash.speech => {
-                let quiet_by = (*since + NO_TONE).min(self.flashed_at + SPEAKS);
-                let until = self.timers.next().map_or(quiet_by, |until| until.max(quiet_by));
-                self.timers.set(Timer::NoToneHeard, until);
+                self.since_flash.silence = true;
+                self.listen_until(*since + NO_TONE);
+            }
+            // and this may be a pause of that tone, which is known no sooner than one that begins now
+            Event::Heard(Heard::Silence { .. }) => {
+                self.since_flash.silence = true;
+                if self.may_be_noise_over_a_tone() {
+                    self.listen_until(now + NO_TONE);
+                }
             }
             Event::Heard(Heard::OtherTone { hz, .. }) if self.silent_hold && *hz > NO_PROGRESS_TONE_HZ => {
                 self.caller_back(now, Evidence::OtherTone);
@@ -158,6 +166,12 @@ impl Transfer {
             Event::Heard(Heard::Tone { tone, since }) => self.tone_on_the_way_back(now, *tone, *since),
             _ => {}
         }
+    }
+
+    fn listen_until(&mut self, at: Time) {
+        let at = at.min(self.flashed_at + SPEAKS);
+        let until = self.timers.next().map_or(at, |until| until.max(at));
+        self.timers.set(Timer::NoToneHeard, until);
     }
 
     /// A tone of the exchange where the caller should be.
@@ -255,12 +269,19 @@ impl Transfer {
         code <= since + Duration::from_millis(100) && since < code + Duration::from_millis(1500)
     }
 
+    /// Or it is heard from where noise had cut into it: before it was no silence, as there is when the exchange waits.
+    fn has_sounded_since_the_code(&self, since: Time) -> bool {
+        self.is_said_at_once(since) || (!self.since_flash.silence && since < self.code_sent_at + CUT_INTO)
+    }
+
     /// The way back was taken and led to the tone that who is left alone hears: the caller has hung up. A new call's dial
     /// tone, the tone of the call that failed, or one that an unfinished number brings, say no such thing.
     fn says_that_nobody_is_held(&self, since: Time, tone: Tone) -> bool {
         is_heard_by_who_is_left_alone(tone.kind)
             && match self.code(Why::Back) {
-                Some(_) => self.since_flash.tone_before_code && !self.new_call && self.is_said_at_once(since),
+                Some(_) => {
+                    self.since_flash.tone_before_code && !self.new_call && self.has_sounded_since_the_code(since)
+                }
                 None => self.last_heard.is_none_or(|left| !tone.is(left)),
             }
     }

@@ -165,6 +165,32 @@ fn noise_over_the_tone_of_a_failed_call_is_not_the_caller() {
 }
 
 #[test]
+fn after_noise_the_tone_of_a_failed_call_has_as_long_as_at_first_to_be_known_again() {
+    let reorder = || vec![(800, tone(ToneKind::Congestion))];
+    let silent = Event::Heard(Heard::Silence { since: Time::ZERO });
+    let noise = vec![(100, speech()), (1_000, silent), (3_300, tone(ToneKind::Congestion))];
+    let flash = [recall(), reorder(), noise, caller_speaks()].into();
+    let dial = [vec![(2_500, tone(ToneKind::Congestion))]].into();
+    let run = run(&["5550105"], true, manners(), Exchange { flash, dial, ..Default::default() });
+    assert_eq!(back_steps(&run), ["again", "again", "caller is back"]);
+}
+
+#[test]
+fn who_left_is_told_from_one_who_was_lost_also_where_noise_has_cut_into_the_tone() {
+    let after = |events: Vec<(u64, Event)>| {
+        let dial = [vec![(2_500, tone(ToneKind::Congestion))], events, busy(), busy(), busy()].into();
+        let flash = [recall(), recall(), recall(), recall(), recall()].into();
+        run(&["5550103"], true, etsi(), Exchange { flash, dial, ..Default::default() }).result
+    };
+    let cut = (2_600, tone(ToneKind::Busy));
+    assert_eq!(after(vec![cut.clone()]), Transferred::CallerGone);
+    // the exchange has waited for digits, and may still hold him
+    let silent = (900, Event::Heard(Heard::Silence { since: Time::ZERO }));
+    assert_eq!(after(vec![silent, cut]), Transferred::PartyLost);
+    assert_eq!(after(vec![(3_600, tone(ToneKind::Busy))]), Transferred::PartyLost);
+}
+
+#[test]
 fn a_silence_that_sounds_break_is_no_proof_of_the_caller() {
     // a busy tone that goes on after a flash that was not seen; noise has cut into it, and it is known late
     let silent = |at: u64, since: u64| (at, Event::Heard(Heard::Silence { since: Time::ms(since) }));
