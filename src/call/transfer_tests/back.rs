@@ -328,3 +328,45 @@ fn told_to_end_a_way_back_that_only_silence_follows_is_still_gone_once_more() {
     // the first one for the consultation
     assert_eq!(flashes, 3);
 }
+
+#[test]
+fn who_was_heard_to_have_left_has_left_also_for_who_is_told_to_end_meanwhile() {
+    let targets = vec![Target { name: None, number: "5550103".parse().unwrap() }];
+    let mut machine = Transfer::new(Time::ZERO, TransferPlan::to(targets, true, Duration::from_secs(20)), etsi());
+    let (mut flashes, mut dialled, mut now) = (0, 0, Time::ZERO);
+    let result = loop {
+        match machine.poll_output() {
+            Some(Output::Do(Action::Flash(_))) => {
+                flashes += 1;
+                now += Duration::from_millis(700);
+                machine.handle(now, &Event::FlashDone);
+                match flashes {
+                    // for the consultation, and for the way back; the code waits for it as long as it took
+                    1 | 2 => {
+                        now += Duration::from_millis(2_600);
+                        machine.handle(now, &tone(ToneKind::RecallDial));
+                    }
+                    // there is nobody left whom a flash could put on hold
+                    3 => assert!(machine.abort(now + Duration::from_millis(2_200))),
+                    _ => {}
+                }
+            }
+            Some(Output::Do(Action::Dial(..))) => {
+                dialled += 1;
+                now += Duration::from_millis(900);
+                machine.handle(now, &Event::DialDone);
+                let kind = if dialled == 1 { ToneKind::Congestion } else { ToneKind::Busy };
+                now += Duration::from_millis(1_200);
+                machine
+                    .handle(now, &Event::Heard(Heard::Tone { tone: kind.into(), since: Time::ms(now.as_ms() - 900) }));
+            }
+            Some(Output::Done(result)) => break result,
+            Some(_) => {}
+            None => {
+                now = machine.poll_timeout().expect("it goes on");
+                machine.handle_timeout(now);
+            }
+        }
+    };
+    assert_eq!(result, Transferred::CallerGone);
+}
