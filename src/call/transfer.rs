@@ -479,6 +479,10 @@ impl Transfer {
                 if matches!(self.state, State::Briefing) {
                     self.out.act(Action::StopPlaying);
                 }
+                if self.progress.is_some() {
+                    // it is about to ring, or rings: after a flash that is not seen, whoever answers would be heard
+                    self.last_heard = Some(ToneKind::Ringback);
+                }
                 // so soon after a flash another one would be lost, or taken for a hang-up
                 match now.since(self.flashed_at) < SETTLE_BETWEEN_FLASHES {
                     true => {
@@ -580,7 +584,7 @@ impl Transfer {
                 (Timer::NoToneHeard, State::ProvingCaller) => self.no_tone_heard(now),
                 (Timer::ToneGoesOn, State::ProvingCaller) => {
                     if let Some((tone, since)) = self.since_flash.tail.take() {
-                        self.tone_on_the_way_back(now, tone, since);
+                        self.recall_tone_goes_on(now, tone, since);
                     }
                 }
                 (Timer::Settled, State::AnsweringRecall) => self.prove_caller(now),

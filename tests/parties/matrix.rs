@@ -57,7 +57,9 @@ const FAULTS: &[Row] = &[
     }),
     ("tones 3 % off", &["5550101", "5550100"], |c| c.faults = "tone_frequency_percent = 3.0\n".into()),
     ("tones 12 % slow, not in service", &["5550104"], |c| c.faults = "tone_cadence_percent = 12.0\n".into()),
-    ("no recall code is heard", &["95550100"], |c| c.faults = "digits_missed = [1]\n".into()),
+    ("the first digit after each flash missed", &["95550101", "95550100"], |c| {
+        c.faults = "digits_missed = [1]\n".into();
+    }),
     ("a satellite", &["5550101", "5550100"], |c| c.more = "[pair]\ndelay_ms = 300\n".into()),
     ("caller says nothing", &["5550101"], |c| c.caller = "says = \"nothing\"\n".into()),
     ("another call waits before the first flash", &["5550101", "5550100"], |c| waits(c, 3.0)),

@@ -309,9 +309,7 @@ fn second(case: &Case, name: &str, now: Time) -> tipring::owner::SecondLine {
 }
 
 /// Faults in which nothing tells us that the caller hung up.
-const SILENT: [&str; 7] = [
-    // the way back is a digit that the register never hears
-    "digits_missed = [1]",
+const SILENT: [&str; 6] = [
     "no_recall_tone",
     "recall_announcement",
     "no_forward_disconnect",

@@ -230,6 +230,18 @@ impl Transfer {
         }
     }
 
+    /// The recall tone is heard on after the code: a receiver that was not ready yet has missed it, and after another flash
+    /// would miss it again. A digit stops the tone, so that none has been taken.
+    pub(super) fn recall_tone_goes_on(&mut self, now: Time, tone: Tone, since: Time) {
+        if self.since_flash.code_again || !tone.kind.is_dial_tone() {
+            return self.tone_on_the_way_back(now, tone, since);
+        }
+        self.out.tell(Step::new(now, "back").heard(tone.to_string()).result("the code again"));
+        self.since_flash.code_again = true;
+        self.timers.stop_all();
+        self.send_code(Why::Back);
+    }
+
     /// No flash seemed to bring a recall tone, and it only took longer than we listened: the width is right, and he is on
     /// hold since that flash.
     fn recall_tone_at_last(&mut self, now: Time, tone: Tone) {
@@ -257,10 +269,11 @@ impl Transfer {
     }
 
     /// Where the way back begins with a recall tone and none came, the flash may not have been seen, and who is heard is
-    /// whom we talked with before. By a flash alone nothing tells, until it has taken the second party out in vain.
+    /// whom we talked with before, or who rang and has answered in this moment. By a flash alone nothing tells, until it has
+    /// taken the second party out in vain.
     fn may_be_the_second_party(&self) -> bool {
-        self.back.released_in_vain
-            || (self.second.is_there && self.code(Why::Back).is_some() && !self.since_flash.tone_before_code)
+        let is_there = self.second.is_there || self.last_heard == Some(ToneKind::Ringback);
+        self.back.released_in_vain || (is_there && self.code(Why::Back).is_some() && !self.since_flash.tone_before_code)
     }
 
     /// After the code, and not when the exchange has waited for digits in vain: those times are two seconds and more.
@@ -319,10 +332,10 @@ impl Transfer {
 
     pub(super) fn caller_back(&mut self, now: Time, evidence: Evidence) {
         self.timers.stop_all();
+        let whose = self.may_be_the_second_party() || self.lifted_into_it || self.others;
         self.last_heard = None;
         self.in_doubt = false;
         self.caller_here = true;
-        let whose = self.may_be_the_second_party() || self.lifted_into_it || self.others;
         let result = if whose { "whose voice it is, nothing tells" } else { "caller is back" };
         self.out.tell(Step::new(now, "back").heard(evidence.name()).result(result));
         if self.silent_hold {

@@ -293,6 +293,26 @@ fn the_end_of_the_recall_tone_that_a_long_way_delays_until_after_the_code_tells_
 }
 
 #[test]
+fn a_receiver_that_misses_the_first_digit_after_each_flash_gets_the_code_again_without_one() {
+    let goes_on = || vec![(300, tone(ToneKind::RecallDial))];
+    let dial = [busy(), goes_on(), vec![(900, speech())]].into();
+    let run =
+        run(&["5550101"], true, etsi(), Exchange { flash: [recall(), recall()].into(), dial, ..Default::default() });
+    assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech }, "{:#?}", run.steps);
+    assert_eq!((back_steps(&run), flash_count(&run)), (vec!["the code again", "caller is back"], 2));
+}
+
+#[test]
+fn a_voice_after_a_flash_that_was_not_seen_may_be_the_target_who_rang() {
+    let rings = vec![(2_500, tone(ToneKind::Ringback))];
+    let dial = [rings, vec![(600, speech())], vec![(900, speech())]].into();
+    let flash = [recall(), vec![], recall()].into();
+    let run = run(&["5550115"], true, etsi(), Exchange { flash, dial, ..Default::default() });
+    assert_eq!(run.result, Transferred::CallerBack { evidence: Evidence::Speech }, "{:#?}", run.steps);
+    assert_eq!(back_steps(&run), ["again", "caller is back"]);
+}
+
+#[test]
 fn told_to_end_a_way_back_that_only_silence_follows_is_still_gone_once_more() {
     let targets = vec![Target { name: None, number: "5550112".parse().unwrap() }];
     let mut machine = Transfer::new(Time::ZERO, TransferPlan::to(targets, true, Duration::from_secs(20)), etsi());
@@ -329,14 +349,30 @@ fn told_to_end_a_way_back_that_only_silence_follows_is_still_gone_once_more() {
     assert_eq!(flashes, 3);
 }
 
+/// Until it is over; `answer` is given the time of each action and what it is, does what the exchange then does, and says when
+/// it has done so.
+fn drive(machine: &mut Transfer, mut answer: impl FnMut(&mut Transfer, Time, Action) -> Time) -> Transferred {
+    let mut now = Time::ZERO;
+    loop {
+        match machine.poll_output() {
+            Some(Output::Do(action)) => now = answer(machine, now, action),
+            Some(Output::Done(result)) => return result,
+            Some(_) => {}
+            None => {
+                now = machine.poll_timeout().expect("it goes on");
+                machine.handle_timeout(now);
+            }
+        }
+    }
+}
+
 #[test]
 fn who_was_heard_to_have_left_has_left_also_for_who_is_told_to_end_meanwhile() {
-    let targets = vec![Target { name: None, number: "5550103".parse().unwrap() }];
-    let mut machine = Transfer::new(Time::ZERO, TransferPlan::to(targets, true, Duration::from_secs(20)), etsi());
-    let (mut flashes, mut dialled, mut now) = (0, 0, Time::ZERO);
-    let result = loop {
-        match machine.poll_output() {
-            Some(Output::Do(Action::Flash(_))) => {
+    let mut machine = Transfer::new(Time::ZERO, plan(&["5550103"], true), etsi());
+    let (mut flashes, mut dialled) = (0, 0);
+    let result = drive(&mut machine, |machine, mut now, action| {
+        match action {
+            Action::Flash(_) => {
                 flashes += 1;
                 now += Duration::from_millis(700);
                 machine.handle(now, &Event::FlashDone);
@@ -351,22 +387,50 @@ fn who_was_heard_to_have_left_has_left_also_for_who_is_told_to_end_meanwhile() {
                     _ => {}
                 }
             }
-            Some(Output::Do(Action::Dial(..))) => {
+            Action::Dial(..) => {
                 dialled += 1;
                 now += Duration::from_millis(900);
                 machine.handle(now, &Event::DialDone);
                 let kind = if dialled == 1 { ToneKind::Congestion } else { ToneKind::Busy };
                 now += Duration::from_millis(1_200);
-                machine
-                    .handle(now, &Event::Heard(Heard::Tone { tone: kind.into(), since: Time::ms(now.as_ms() - 900) }));
+                let since = Time::ms(now.as_ms() - 900);
+                machine.handle(now, &Event::Heard(Heard::Tone { tone: kind.into(), since }));
             }
-            Some(Output::Done(result)) => break result,
-            Some(_) => {}
-            None => {
-                now = machine.poll_timeout().expect("it goes on");
-                machine.handle_timeout(now);
-            }
+            _ => {}
         }
-    };
+        now
+    });
     assert_eq!(result, Transferred::CallerGone);
+}
+
+#[test]
+fn told_to_end_before_it_rings_who_answers_after_a_flash_that_was_not_seen_is_not_the_caller() {
+    let mut machine = Transfer::new(Time::ZERO, plan(&["5550114"], true), etsi());
+    let (mut flashes, mut dialled) = (0, 0);
+    let result = drive(&mut machine, |machine, mut now, action| {
+        match action {
+            Action::Flash(_) => {
+                flashes += 1;
+                now += Duration::from_millis(700);
+                machine.handle(now, &Event::FlashDone);
+                if flashes != 2 {
+                    now += Duration::from_millis(400);
+                    machine.handle(now, &tone(ToneKind::RecallDial));
+                }
+            }
+            Action::Dial(..) => {
+                dialled += 1;
+                now += Duration::from_millis(900);
+                machine.handle(now, &Event::DialDone);
+                now += Duration::from_millis(1_000);
+                match dialled {
+                    1 => assert!(machine.abort(now)),
+                    _ => machine.handle(now, &speech()),
+                }
+            }
+            _ => {}
+        }
+        now
+    });
+    assert_eq!((result, flashes), (Transferred::CallerBack { evidence: Evidence::Speech }, 3));
 }
