@@ -183,7 +183,8 @@ impl Config {
     pub fn load(named: Option<&Path>) -> Result<Config, Error> {
         let (path, must_exist) = match named {
             Some(path) => (path.to_path_buf(), true),
-            None => match default_paths().into_iter().find(|p| p.exists()) {
+            // a link that leads nowhere or a directory that may not be entered is no missing file: what stands in it counts
+            None => match default_paths().into_iter().find(|p| !is_missing(p)) {
                 Some(path) => (path, false),
                 None => return Ok(Config::default()),
             },
@@ -256,13 +257,20 @@ impl Config {
     }
 }
 
-/// The user's file first, then the system's.
+/// The user's file first, then the system's. An empty or relative directory counts as none (XDG Base Directory Specification):
+/// it would be whatever lies where the command is run.
 fn default_paths() -> Vec<PathBuf> {
-    let user = std::env::var_os("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|h| Path::new(&h).join(".config")))
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let user = absolute("XDG_CONFIG_HOME")
+        .or_else(|| absolute("HOME").map(|h| h.join(".config")))
         .map(|c| c.join("tipring/tipring.toml"));
     user.into_iter().chain([PathBuf::from("/etc/tipring/tipring.toml")]).collect()
+}
+
+fn is_missing(path: &Path) -> bool {
+    // a file in the place of one of its directories is none of ours
+    let none = |e: std::io::Error| matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory);
+    path.symlink_metadata().is_err_and(none)
 }
 
 impl File {

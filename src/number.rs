@@ -238,16 +238,17 @@ impl fmt::Debug for PartyNumber {
     }
 }
 
-/// The mask of a number: its length is kept and so are its last two digits when there are at least five; the rest are
-/// crosses. Short strings (codes, PINs) are hidden whole.
+/// The mask of a number: its length is kept and so are its last two signs when there are at least five digits; the rest are
+/// crosses. Short strings (codes, PINs, with or without a `#` after them) are hidden whole.
 pub fn mask(number: &str) -> String {
     let n = number.chars().count();
+    let digits = number.chars().filter(char::is_ascii_digit).count();
     number
         .chars()
         .enumerate()
         .map(|(i, c)| match c {
             ',' => ',',
-            _ if n >= 5 && i + 2 >= n => c,
+            _ if digits >= 5 && i + 2 >= n => c,
             _ => 'x',
         })
         .collect()
@@ -257,6 +258,11 @@ pub fn mask(number: &str) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_short_code_is_masked_whole_with_what_ends_it() {
+        assert_eq!((mask("4711#").as_str(), mask("5550100").as_str()), ("xxxxx", "xxxxx00"));
+    }
 
     #[test]
     fn people_may_write_numbers_with_spaces_and_brackets() {

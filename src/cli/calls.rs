@@ -217,9 +217,9 @@ impl Tag {
                 let why = format!("`{}` is no tag: all that follows the call's id is", printable(text));
                 return Err(Error::new(Exit::Usage, what, why, "write options before the id"));
             }
-            let (list, tag) = match (text.strip_prefix('+'), text.strip_prefix('-')) {
-                (Some(tag), _) => (&mut add, tag),
-                (_, Some(tag)) => (&mut remove, tag),
+            let (list, other, tag) = match (text.strip_prefix('+'), text.strip_prefix('-')) {
+                (Some(tag), _) => (&mut add, &mut remove, tag),
+                (_, Some(tag)) => (&mut remove, &mut add, tag),
                 _ => {
                     let why = format!("`{}` says neither on nor off", printable(text));
                     return Err(Error::new(Exit::Usage, what, why, "write +TAG to put it on, -TAG to take it off"));
@@ -236,9 +236,11 @@ impl Tag {
                     Exit::Usage,
                     what,
                     why,
-                    "letters, digits, - _ . and :, up to 64, a letter first",
+                    "letters, digits, - _ . and :, up to 64, a letter or a digit first",
                 ));
             }
+            // of two words about one tag the later counts
+            other.retain(|earlier: &String| earlier != tag);
             list.push(tag.to_string());
         }
         let (journal, store, id) = Journal::find(global, &self.id, what)?;
@@ -263,6 +265,9 @@ impl Export {
             None if by_name.is_some() => Format::Csv,
             None => Format::JsonLines,
         };
+        if let Some(path) = &self.output {
+            super::not_the_journal(&global.load_config()?, path)?;
+        }
         let store = match journal.read() {
             Ok(store) => Some(store),
             // nobody has called yet: no calls are exported, which is no error

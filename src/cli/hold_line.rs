@@ -57,6 +57,9 @@ pub fn run(global: &Global, config: Config, named: Named, wish: Wish) -> Result<
     if wish.detach && !is_detached() {
         return detach(global, &named);
     }
+    for path in global.journal.iter().chain(&wish.record) {
+        super::not_the_journal(&config, path)?;
+    }
     catch_signals();
     let style = global.style();
     let (mut port, lock) = named.open(global, wish.command)?;
@@ -79,6 +82,7 @@ pub fn run(global: &Global, config: Config, named: Named, wish: Wish) -> Result<
         told: None,
         render: wish.render,
         detached: is_detached(),
+        lifted: false,
     };
     let manners = named.manners();
     let cancels_echo = named.cancels_echo(&*port);
@@ -228,6 +232,8 @@ struct Live<'a> {
     told: Option<()>,
     render: &'a dyn Fn(&CallReport) -> Value,
     detached: bool,
+    /// The receiver is up: where a call was waited for, somebody has been answered.
+    lifted: bool,
 }
 
 impl Live<'_> {
@@ -264,6 +270,7 @@ impl Witness for Live<'_> {
     }
 
     fn about_to(&mut self, now: Time, stage: Stage, action: &Action) {
+        self.lifted |= *action == Action::OffHook;
         self.calls.about_to(now, stage, action);
     }
 
@@ -308,8 +315,9 @@ impl Witness for Live<'_> {
                 document["outcome"] = "in-call".into();
                 document["q850"] = Value::Null;
             }
-            writeln!(out, "{document}")?;
-            out.flush()?;
+            // a starter that was killed meanwhile reads nothing: the party is on the line all the same, and a control command
+            // finds us
+            let _ = writeln!(out, "{document}").and_then(|()| out.flush());
             drop(out);
             // from here on nobody reads us; whoever waits for the end of our starter's output must not wait for us
             let null = File::options().write(true).open("/dev/null")?;
@@ -326,8 +334,11 @@ impl Witness for Live<'_> {
         self.calls.stage(now, stage);
         self.warn_of_journal();
         self.looked += 1;
-        // a pipe whose reader has gone is told by poll alone while there is nothing to write: look twice a second
-        if self.looked.is_multiple_of(25) && !self.detached && reader_is_gone() {
+        // A pipe whose reader has gone is told by poll alone while there is nothing to write: look twice a second. A detached
+        // owner without its starter goes on with whoever is on the line, and takes or makes no call that nobody knows of.
+        let nobody_yet = stage == Stage::Dialling || (stage == Stage::Waiting && !self.lifted);
+        let goes_on = self.detached && !nobody_yet;
+        if self.looked.is_multiple_of(25) && !goes_on && reader_is_gone() {
             INTERRUPTED.store(true, Ordering::Relaxed);
         }
     }

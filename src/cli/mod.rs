@@ -21,11 +21,14 @@ pub mod watch;
 
 use crate::config::Config;
 use crate::duration;
-use crate::error::{Error, Exit};
+use crate::error::{Error, Exit, printable};
+use crate::journal::place::{FILE_NAME, Surroundings};
 use crate::output::Style;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
-use std::path::PathBuf;
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueHint};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Landlines from the shell: analog lines dialled, answered, transferred by hook flash, and proven.
@@ -57,7 +60,9 @@ pub struct Global {
     #[arg(long, global = true, env = "TIPRING_LINE", value_name = "LINE")]
     pub line: Option<String>,
     /// The configuration file, instead of the user's or the system's
-    #[arg(long, global = true, env = "TIPRING_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, env = "TIPRING_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    // the variable may be empty
+    #[arg(value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub config: Option<PathBuf>,
     /// Answer with one JSON document (streams: JSON Lines)
     #[arg(long, global = true)]
@@ -119,7 +124,12 @@ pub enum Command {
 pub fn main() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(e) if e.use_stderr() && e.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+        // help is no document
+        Err(e)
+            if e.use_stderr()
+                && (e.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+                    || usage::style(std::env::args_os()).json) =>
+        {
             return crate::output::report_error(
                 usage::style(std::env::args_os()),
                 &usage::error(&e, std::env::args_os()),
@@ -176,6 +186,24 @@ fn run(cli: Cli) -> Result<Exit, Error> {
 /// The parser as data, for man pages, completions and tests.
 pub fn parser() -> clap::Command {
     Cli::command()
+}
+
+/// A file that the user wants written is none of the journal's own: all calls, notes and tags would be gone.
+fn not_the_journal(config: &Config, path: &Path) -> Result<(), Error> {
+    let place = Surroundings::of_this_process(config.state_dir.as_deref()).state_dir();
+    let Ok(dir) = place else { return Ok(()) };
+    let identity = |path: &Path| path.metadata().ok().map(|m| (m.dev(), m.ino()));
+    let Some(named) = identity(path) else { return Ok(()) };
+    let own = ["", "-wal", "-shm"].map(|end| dir.join(format!("{FILE_NAME}{end}")));
+    match own.iter().any(|file| identity(file) == Some(named)) {
+        false => Ok(()),
+        true => Err(Error::new(
+            Exit::Usage,
+            format!("cannot write {}", printable(&path.to_string_lossy())),
+            "it is the journal of calls itself",
+            "name another file",
+        )),
+    }
 }
 
 /// The answer of a command that has done something: where it cannot be written, stderr has what came of it.

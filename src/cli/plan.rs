@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// What `dial` and `answer` would do.
 pub fn call(global: &Global, named: &Named, plan: &Plan, talking: &Talking) -> Result<Exit, Error> {
-    let manners = known_manners(named);
+    let manners = known_manners(named)?;
     let mut steps = Vec::new();
     if talking.detach {
         hold_line::may_detach(named)?;
@@ -86,7 +86,7 @@ fn talk(plan: &Plan, steps: &mut Vec<String>) {
 
 /// What a request to a call in progress would do.
 pub fn ask(global: &Global, named: &Named, ask: &Ask) -> Result<Exit, Error> {
-    let manners = known_manners(named);
+    let manners = known_manners(named)?;
     let mut steps = Vec::new();
     match ask {
         Ask::Status => {}
@@ -210,14 +210,13 @@ impl Moving<'_> {
 }
 
 /// With what the line itself knows of its exchange, where that can be had without touching anything.
-fn known_manners(named: &Named) -> Manners {
+pub fn known_manners(named: &Named) -> Result<Manners, Error> {
     let mut manners = named.manners();
-    if let Selector::Sim { .. } = named.selector
-        && let Ok(port) = driver::open(&named.selector, named.facts, named.config.as_ref())
-    {
-        manners.learn(port.hang_up_connects());
+    if let Selector::Sim { .. } = named.selector {
+        let port = driver::open(&named.selector, named.facts, named.config.as_ref());
+        manners.learn(port.map_err(|e| e.explain(&named.name))?.hang_up_connects());
     }
-    manners
+    Ok(manners)
 }
 
 fn gives_up(after: Duration) -> String {

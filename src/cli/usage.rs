@@ -2,10 +2,16 @@
 
 use crate::error::{Error, Exit};
 use crate::output::Style;
+use clap::error::ErrorKind;
 use std::ffi::OsString;
 
 /// The parser's own words, which are a paragraph, at times tips, and at times how the command is used.
 pub fn error(e: &clap::Error, arguments: impl Iterator<Item = OsString>) -> Error {
+    if e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let named = named(arguments.skip(1));
+        let why = format!("`{named}` is not a whole command");
+        return Error::new(Exit::Usage, "cannot read this command line", why, format!("see `{named} --help`"));
+    }
     let text = e.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let mut paragraphs = text.split("\n\n");

@@ -32,6 +32,7 @@ impl Watch {
         let named = Named::find(global, &config, self.line.as_deref())?;
         let owned = named.lock_name().and_then(|n| Some((lock::holder(&Places::of_this_process(), &n)?, n)));
         if global.dry_run {
+            super::plan::known_manners(&named)?;
             return plan(global, &named, owned.map(|(held, _)| held));
         }
         match owned {

@@ -218,6 +218,33 @@ fn notes_and_tags_stay_with_their_call() {
 }
 
 #[test]
+fn of_two_words_about_one_tag_the_later_counts() {
+    let t = after_two_calls();
+    let tags = |args: &[&str]| {
+        t.run(&[&["--json", "calls", "tag", "last"][..], args].concat()).exits(0).json()["tags"].clone()
+    };
+    assert_eq!(tags(&["+a", "-a"]), serde_json::json!([]));
+    assert_eq!(tags(&["-a", "+a"]), serde_json::json!(["a"]));
+}
+
+#[test]
+fn nothing_else_is_written_into_the_journals_file() {
+    let t = after_two_calls();
+    let journal = t.path().join("state/journal.db").to_string_lossy().into_owned();
+    let link = t.path().join("link.csv");
+    std::os::unix::fs::symlink(&journal, &link).unwrap();
+    let dial = ["--line", "sim/us?clock=virtual", "dial", "5550100"];
+    for file in [&*journal, &link.to_string_lossy()] {
+        for args in [&["--record", file][..], &["--journal", file]] {
+            t.run(&[&dial[..], args].concat()).exits(2);
+        }
+    }
+    let run = t.run(&["calls", "export", "-o", &journal]).exits(2);
+    assert!(run.stderr.contains("the journal of calls itself"), "{}", run.all());
+    assert_eq!(listed(&t, &[]).len(), 2, "all calls are still there");
+}
+
+#[test]
 fn what_is_no_note_and_no_tag_is_refused_and_nothing_is_written() {
     let t = after_two_calls();
     let long = "x".repeat(65 * 1024);

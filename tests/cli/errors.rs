@@ -111,6 +111,51 @@ fn usage_errors_have_code_two() {
 }
 
 #[test]
+fn half_a_command_is_an_error_in_a_document_for_who_asked_for_one() {
+    for args in [&["--json", "exchange"][..], &["--json"]] {
+        let run = Tipring::start().run(args).exits(2);
+        assert_eq!(run.json()["schema"], "tipring.error/1", "{args:?}: {}", run.all());
+    }
+}
+
+#[test]
+fn no_configuration_is_taken_from_where_the_command_happens_to_run() {
+    let t = Tipring::start();
+    let theirs = "[contacts]\nmallory = \"5550100\"\n";
+    for dir in ["tipring", ".config/tipring"] {
+        std::fs::create_dir_all(t.path().join(dir)).unwrap();
+        t.file(&format!("{dir}/tipring.toml"), theirs);
+    }
+    for (name, value) in [("XDG_CONFIG_HOME", ""), ("XDG_CONFIG_HOME", "."), ("HOME", ""), ("HOME", ".")] {
+        let mut command = t.command();
+        command.env(name, value).args(["--line", "sim/us?clock=virtual", "--dry-run", "dial", "mallory"]);
+        if name == "XDG_CONFIG_HOME" {
+            command.env_remove("HOME");
+        }
+        let run = crate::Run::of(command.output().unwrap());
+        assert_eq!(run.code, Some(2), "{name}={value}: {}", run.all());
+    }
+    // the user's own is read
+    t.run(&["--line", "sim/us?clock=virtual", "--dry-run", "dial", "mallory"]).exits(0);
+}
+
+#[test]
+fn a_configuration_that_is_there_and_cannot_be_had_is_no_missing_one() {
+    let t = Tipring::start();
+    std::fs::create_dir_all(t.path().join(".config/tipring")).unwrap();
+    std::os::unix::fs::symlink("/nonexistent", t.path().join(".config/tipring/tipring.toml")).unwrap();
+    one_error(t.run(&["--line", "sim/us", "--dry-run", "dial", "1"]), 3, &["cannot read the configuration"]);
+}
+
+#[test]
+fn a_variable_that_is_set_to_nothing_is_not_set() {
+    let t = Tipring::start();
+    let mut command = t.command();
+    command.env("TIPRING_CONFIG", "").env("TIPRING_LINE", "");
+    crate::Run::of(command.args(["--line", "sim/us", "--dry-run", "dial", "1"]).output().unwrap()).exits(0);
+}
+
+#[test]
 fn files_that_never_end_or_never_begin_are_refused_at_once() {
     let t = Tipring::start();
     let fifo = t.path().join("fifo.toml");

@@ -50,10 +50,8 @@ fn the_readmes_console_example_ends_as_it_shows() {
     let shown: Vec<&str> =
         readme.lines().skip_while(|l| !l.starts_with("$ ")).skip(1).take_while(|l| !l.starts_with("```")).collect();
     assert!(!shown.is_empty());
-    // what was heard and done; the hundredths of a second at which it was may move with the ear
     for line in shown.iter().filter(|l| !l.trim().is_empty()) {
-        let text = line.split_once("  call  ").map_or(*line, |(_, text)| text);
-        assert!(all.contains(text.trim()), "README shows `{line}`, the run does not:\n{all}");
+        assert!(all.lines().any(|l| l == *line), "README shows `{line}`, the run does not:\n{all}");
     }
 }
 

@@ -265,6 +265,47 @@ fn a_detached_owner_outlives_its_command() {
     t.run(&["--line", LINE, "hangup"]).exits(1);
 }
 
+/// `--detach`, whose starter is killed as soon as the owner's story has these words.
+fn whose_starter_is_killed(t: &Tipring, line: &str, words: &str) {
+    let mut starter = t
+        .command()
+        .args(["-v", "--line", line, "answer", "--detach"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("tipring runs");
+    let mut told = BufReader::new(starter.stderr.take().unwrap()).lines();
+    assert!(told.any(|l| l.is_ok_and(|l| l.contains(words))), "`{words}` is told");
+    starter.kill().unwrap();
+    starter.wait().unwrap();
+    // the owner writes to the same pipe: it stays open for it
+    std::thread::spawn(move || told.for_each(drop));
+}
+
+#[test]
+fn a_detached_owner_whose_starter_is_killed_keeps_the_party_it_has_and_answers_nobody_else() {
+    let t = Tipring::start();
+    let line = "sim/us?scenario=incoming&speed=5";
+    whose_starter_is_killed(&t, line, "us        off-hook");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let up = || t.run(&["--line", line, "dtmf", "5"]).code == Some(0);
+    while !up() {
+        assert!(Instant::now() < deadline, "the call goes on, and can be acted on");
+    }
+    t.run(&["--line", line, "hangup"]).exits(0);
+
+    whose_starter_is_killed(&t, line, "exchange  ring us");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    // refused while it waits, and told that there is none when it has ended
+    while !t.run(&["--line", line, "flash"]).exits(1).stderr.contains("no call on") {
+        assert!(Instant::now() < deadline, "it ends");
+    }
+    let calls = t.run(&["--json", "calls", "list"]).exits(0).json()["calls"].clone();
+    assert_eq!(calls[0]["outcome"], "interrupted", "{calls:#}");
+    let record = t.run(&["calls", "show", "last"]).exits(0);
+    assert!(!record.stdout.contains("off-hook"), "nobody was answered: {}", record.all());
+}
+
 #[test]
 fn a_caller_on_hold_is_retrieved() {
     let t = Tipring::start();

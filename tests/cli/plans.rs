@@ -119,6 +119,18 @@ fn whatever_would_run_for_ever_or_write_a_file_only_says_so() {
 }
 
 #[test]
+fn a_plan_for_a_line_that_cannot_be_is_refused_as_the_command_is() {
+    let t = Tipring::start();
+    for query in ["speed=nan", "seed=-1", "clock=fast", "noise=1", "seed=1&seed=2", "scenario=nope", "scenario="] {
+        let line = format!("sim/us?{query}");
+        for command in [&["dial", "5550101"][..], &["answer"], &["transfer", "5550100"], &["watch"]] {
+            let run = t.run(&[&["--line", &line, "--dry-run"][..], command].concat());
+            assert!(matches!(run.code, Some(2 | 3)), "{query}, {command:?}: {}", run.all());
+        }
+    }
+}
+
+#[test]
 fn watching_a_line_with_an_owner_only_listens_and_the_plan_says_so() {
     let t = Tipring::start();
     let owner = Owner::answering(&t);
