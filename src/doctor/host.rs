@@ -1,7 +1,8 @@
 //! What surrounds the lines: locks of other programs, clocks, the disk, the state directory.
 
 use super::{Finding, Machine, Room, Status, listed, quoted};
-use crate::control::uucp;
+use crate::control::place::user_name;
+use crate::control::uucp::{self, Found};
 use crate::error::printable;
 use crate::journal::{JournalError, Store, place::FILE_NAME};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -28,11 +29,21 @@ pub fn locks(m: &Machine) -> Vec<Finding> {
         let name = file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let Some(device) = name.strip_prefix("LCK..").filter(|d| is_telephone(d)) else { continue };
         let (device, path) = (printable(device), printable(&format!("/var/lock/{name}")));
-        match uucp::pid_in(&file) {
-            Some(pid) => match m.text(&format!("proc/{pid}/comm")) {
+        let remove = || m.as_root(format!("rm {}", quoted(&path)));
+        match uucp::look(&file) {
+            Found::Absent => {}
+            Found::Pid(pid) => match m.text(&format!("proc/{pid}/comm")) {
                 Some(command) if command.trim_end() == "tipring" => {
                     found.push(Finding::ok(check, format!("{device} is held by tipring (pid {pid})")));
                 }
+                // init opens no telephone: the number is of before the machine, or the container, was started anew
+                Some(command) if pid == 1 => found.push(Finding::bad(
+                    Status::Warn,
+                    check,
+                    format!("{device} has a lock with the number of {} (pid 1)", printable(command.trim_end())),
+                    format!("{path} was most likely left by a process that is gone; the line counts as in use"),
+                    format!("{}  # unless pid 1 is the program that uses it", remove()),
+                )),
                 Some(command) => found.push(Finding::bad(
                     Status::Warn,
                     check,
@@ -45,15 +56,36 @@ pub fn locks(m: &Machine) -> Vec<Finding> {
                     check,
                     format!("{device} was held by pid {pid}, which is gone"),
                     format!("it left {path} behind; tipring takes it over, others may not"),
-                    m.as_root(format!("rm {}", quoted(&path))),
+                    remove(),
                 )),
             },
-            None => found.push(Finding::bad(
+            Found::Unreadable(owner) => found.push(Finding::bad(
+                Status::Warn,
+                check,
+                format!("{device} is in use, by whom cannot be seen"),
+                format!("{path} belongs to {}, and {} may not read it", user_name(owner), m.user),
+                m.as_root(format!("cat {}  # the pid of the program that holds it", quoted(&path))),
+            )),
+            // what is in it is for its owner to say
+            Found::Other(what) => found.push(Finding::bad(
+                Status::Fail,
+                check,
+                format!("{device} cannot be locked"),
+                format!("{path} is {what}: no program makes such a lock"),
+                match what {
+                    "a directory" => {
+                        let aside = quoted(&printable(&format!("/var/lock/aside.{name}")));
+                        m.as_root(format!("mv {} {aside}", quoted(&path)))
+                    }
+                    _ => remove(),
+                },
+            )),
+            Found::Nothing(_) => found.push(Finding::bad(
                 Status::Warn,
                 check,
                 format!("{device} has a lock that does not say whose it is"),
                 format!("{path} holds no pid"),
-                m.as_root(format!("rm {}", quoted(&path))),
+                remove(),
             )),
         }
     }

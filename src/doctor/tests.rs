@@ -18,9 +18,10 @@ struct Fake {
 }
 
 /// With which a line that mends something begins.
-const PROGRAMS: [&str; 24] = [
+const PROGRAMS: [&str; 25] = [
     "apk",
     "apt",
+    "cat",
     "cd",
     "dkms",
     "dmesg",
@@ -315,6 +316,43 @@ fn locks_of_other_programs_are_shown_with_their_holder_and_stale_ones_with_what_
     fake.remove("var/lock/LCK..dahdi_1");
     fake.file("var/lock/LCK..mailbox", "      4711\n");
     assert!(fake.findings().iter().all(|f| f.status == Status::Ok), "a mailbox is no line");
+}
+
+#[test]
+fn a_lock_that_cannot_be_read_or_is_no_file_or_is_inits_is_told_as_what_it_is() {
+    let fake = Fake::good();
+    let lock = fake.at("var/lock/LCK..dahdi_1");
+    fake.file("var/lock/LCK..dahdi_1", "         1\n");
+    fake.file("proc/1/comm", "systemd\n");
+    let found = fake.only("locks", Status::Warn);
+    assert!(!found.help.as_deref().unwrap().contains("kill") && found.what.contains("systemd (pid 1)"), "{found:#?}");
+    fake.helps("locks", Status::Warn, "sudo rm /var/lock/LCK..dahdi_1  # unless");
+
+    let mode = |path: &Path, mode| {
+        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    };
+    mode(&lock, 0o000);
+    mode(fake.dir.path(), 0o755);
+    let machine = fake.machine();
+    let found = std::thread::scope(|s| {
+        let nobody = s.spawn(|| {
+            // this thread's view of files alone
+            nix::unistd::setfsuid(nix::unistd::Uid::from_raw(65_534));
+            super::host::locks(&machine)
+        });
+        nobody.join().unwrap()
+    });
+    assert!(found.len() == 1 && found[0].status == Status::Warn, "{found:#?}");
+    assert_eq!(found[0].what, "dahdi_1 is in use, by whom cannot be seen");
+    assert!(found[0].help.as_deref().unwrap().starts_with("sudo cat /var/lock/LCK..dahdi_1"), "{found:#?}");
+
+    fs::remove_file(&lock).unwrap();
+    fs::create_dir(&lock).unwrap();
+    fake.helps("locks", Status::Fail, "mv /var/lock/LCK..dahdi_1 ");
+    assert!(fake.only("locks", Status::Fail).why.unwrap().contains("is a directory"));
+    fs::remove_dir(&lock).unwrap();
+    std::os::unix::fs::symlink("/dev/null", &lock).unwrap();
+    fake.helps("locks", Status::Fail, "rm /var/lock/LCK..dahdi_1");
 }
 
 #[test]
