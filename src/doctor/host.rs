@@ -8,6 +8,7 @@ use crate::journal::{JournalError, Store, place::FILE_NAME};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::Path;
 
+const ANOTHER_STATE_DIR: &str = "export TIPRING_STATE_DIR=/var/tmp/tipring  # or any directory of yours, or HOME";
 /// A year of busy lines is some tens of megabytes; a recording of an hour is 115.
 const ROOM_WARN: u64 = 500 * 1024 * 1024;
 const ROOM_FAIL: u64 = 20 * 1024 * 1024;
@@ -181,13 +182,16 @@ pub fn state_directory(m: &Machine) -> Vec<Finding> {
         let wanted = nix::unistd::AccessFlags::W_OK | nix::unistd::AccessFlags::X_OK;
         nix::unistd::eaccess(path, wanted).is_ok()
     };
-    if dir.exists() && !dir.is_dir() {
-        let file = quoted(&shown.to_string());
-        let help = m.as_root(format!("mv {file} {}", quoted(&format!("{shown}.aside"))));
+    if let Some(file) = dir.ancestors().find(|d| d.exists()).filter(|d| !d.is_dir()) {
+        // a device or a part of the path is another's
+        let help = match dir.is_file() {
+            true => m.as_root(format!("mv {0} {0}.aside", quoted(&shown.to_string()))),
+            false => ANOTHER_STATE_DIR.to_string(),
+        };
         return vec![Finding::bad(
             Status::Fail,
             check,
-            format!("{shown} is not a directory"),
+            format!("{} is not a directory", file.display()),
             "something lies in its place",
             help,
         )];
@@ -234,7 +238,7 @@ pub fn state_directory(m: &Machine) -> Vec<Finding> {
     found
 }
 
-fn journal(m: &Machine, path: &Path, e: &JournalError) -> Finding {
+pub(super) fn journal(m: &Machine, path: &Path, e: &JournalError) -> Finding {
     let no_room = || {
         let there = path.ancestors().find(|d| d.is_dir())?;
         (m.room)(there).filter(|room| room.free < ROOM_FAIL).map(|_| what_fills(there))
@@ -249,10 +253,11 @@ fn journal(m: &Machine, path: &Path, e: &JournalError) -> Finding {
             m.as_root("dmesg --level=emerg,alert,crit,err | tail  # what the kernel says of the disk")
         }),
         JournalError::NotPermitted { .. } => no_room().unwrap_or_else(|| make_ours(m, dir)),
-        JournalError::Damaged { .. } => format!("mv {file} {}", quoted(&format!("{}.aside", path.display()))),
-        JournalError::NoPlace(_) => {
-            "export TIPRING_STATE_DIR=/var/tmp/tipring  # or any directory of yours, or HOME".into()
+        JournalError::InTheWay { path: there, .. } if there != path => ANOTHER_STATE_DIR.into(),
+        JournalError::Damaged { .. } | JournalError::InTheWay { .. } => {
+            format!("mv {file} {}", quoted(&format!("{}.aside", path.display())))
         }
+        JournalError::NoPlace(_) => ANOTHER_STATE_DIR.into(),
         JournalError::Missing(_) | JournalError::Newer { .. } | JournalError::NotOurs(_) => {
             "export TIPRING_STATE_DIR=~/tipring  # a directory of its own; or update tipring".into()
         }

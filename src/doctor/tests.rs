@@ -2,8 +2,8 @@
 
 use super::permissions::{RULES, known_modems};
 use super::{Finding, Machine, Room, Status};
-use crate::journal::Store;
 use crate::journal::place::Surroundings;
+use crate::journal::{JournalError, Store};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -466,11 +466,46 @@ fn a_journal_that_another_process_has_locked_is_told_with_who_it_is() {
 fn a_journal_that_fails_on_a_full_disk_is_told_to_need_room() {
     let mut fake = Fake::good();
     fake.room = |_| Some(Room { free: 4096, total: 100 * GB });
-    // a directory in its place is what SQLite cannot read
-    fs::create_dir_all(fake.at("state/journal.db")).unwrap();
-    let found = fake.findings();
-    let journal = found.iter().find(|f| f.check == "journal" && f.status == Status::Fail).expect("it fails");
-    assert!(journal.help.as_deref().unwrap().starts_with("du -xh"), "{journal:#?}");
+    let path = fake.at("state/journal.db");
+    let e = JournalError::Io { path: path.clone(), why: "disk I/O error".into() };
+    let finding = super::host::journal(&fake.machine(), &path, &e);
+    assert!(finding.help.as_deref().unwrap().starts_with("du -xh"), "{finding:#?}");
+}
+
+#[test]
+fn what_lies_in_the_place_of_the_journal_is_told_as_what_it_is() {
+    let fake = Fake::good();
+    fs::create_dir_all(fake.at("state")).unwrap();
+    let path = fake.at("state/journal.db");
+    let told = |what: &str| {
+        let found = fake.only("journal", Status::Fail);
+        assert!(found.why.as_deref().unwrap().ends_with(what), "{found:#?}");
+        assert!(found.help.unwrap().starts_with("mv "));
+    };
+    fs::create_dir(&path).unwrap();
+    told("is a directory");
+    fs::remove_dir(&path).unwrap();
+    std::os::unix::fs::symlink("/nonexistent/journal.db", &path).unwrap();
+    told("is a link to nowhere");
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("/dev/null", &path).unwrap();
+    told("is a link to what is no file");
+    fs::remove_file(&path).unwrap();
+    drop(Store::open(&fake.place(), Duration::from_secs(5)).unwrap());
+    rusqlite::Connection::open(&path).unwrap().execute_batch("DROP TABLE tag").unwrap();
+    told("is damaged: its table `tag` is gone");
+}
+
+#[test]
+fn nobody_is_told_to_move_a_device_away() {
+    let fake = Fake::good();
+    for dir in ["/dev/null", "/dev/null/state"] {
+        let state = Surroundings { explicit: Some(dir.into()), ..Default::default() };
+        let found = Machine { state, ..fake.machine() }.examine();
+        let wrong: Vec<_> = found.iter().filter(|f| f.status != Status::Ok).collect();
+        assert!(wrong.len() == 1 && wrong[0].what == "/dev/null is not a directory", "{wrong:#?}");
+        assert!(wrong[0].help.as_deref().unwrap().starts_with("export TIPRING_STATE_DIR="), "{wrong:#?}");
+    }
 }
 
 // -- the rules themselves ----------------------------------------------------------------------------------------------
