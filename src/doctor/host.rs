@@ -1,7 +1,7 @@
 //! What surrounds the lines: locks of other programs, clocks, the disk, the state directory.
 
 use super::{Finding, Machine, Room, Status, listed, quoted};
-use crate::control::place::user_name;
+use crate::control::place::{Places, Refused, user_name};
 use crate::control::uucp::{self, Found};
 use crate::error::printable;
 use crate::journal::{JournalError, Store, place::FILE_NAME};
@@ -167,6 +167,33 @@ pub fn disk(m: &Machine) -> Vec<Finding> {
         free if free < ROOM_FAIL => Finding::bad(Status::Fail, check, "the disk is full", why, help),
         free if free < ROOM_WARN => Finding::bad(Status::Warn, check, "the disk is nearly full", why, help),
         _ => Finding::ok(check, why),
+    }]
+}
+
+/// Where calls put their locks and sockets: chosen as they choose it, and nothing made.
+pub fn lock_directory(m: &Machine) -> Vec<Finding> {
+    let check = "lock directory";
+    vec![match Places::new(m.runtime.clone()).look() {
+        Ok(dir) => {
+            let later = if dir.exists() { "" } else { " (made with the first call)" };
+            Finding::ok(check, format!("{}{later}", dir.display()))
+        }
+        Err(Refused { dir, why }) => {
+            let shown = dir.display().to_string();
+            let help = match &m.runtime.explicit {
+                // what was named may be anybody's: it is not for us to have it changed
+                Some(_) => "unset TIPRING_RUNTIME_DIR  # or set it to a directory that only you write to".to_string(),
+                // none is there, and none can be made where they usually are
+                None if dir == m.runtime.tmp || dir.symlink_metadata().is_err() => {
+                    "export TIPRING_RUNTIME_DIR=\"$HOME\"/.tipring  # or any directory that only you write to"
+                        .to_string()
+                }
+                // not mended: whoever made it may hold files open in it
+                None => m.as_root(format!("mv {} {}", quoted(&shown), quoted(&format!("{shown}.aside")))),
+            };
+            let what = format!("no call can keep its locks in {shown}");
+            Finding::bad(Status::Fail, check, what, why, help)
+        }
     }]
 }
 

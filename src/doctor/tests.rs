@@ -2,6 +2,7 @@
 
 use super::permissions::{RULES, known_modems};
 use super::{Finding, Machine, Room, Status};
+use crate::control::place;
 use crate::journal::place::Surroundings;
 use crate::journal::{JournalError, Store};
 use std::fs;
@@ -12,13 +13,15 @@ use std::time::Duration;
 struct Fake {
     dir: tempfile::TempDir,
     uid: u32,
+    /// `TIPRING_RUNTIME_DIR`.
+    runtime: Option<std::path::PathBuf>,
     groups: Vec<u32>,
     room: fn(&Path) -> Option<Room>,
     now: u64,
 }
 
 /// With which a line that mends something begins.
-const PROGRAMS: [&str; 25] = [
+const PROGRAMS: [&str; 26] = [
     "apk",
     "apt",
     "cat",
@@ -42,6 +45,7 @@ const PROGRAMS: [&str; 25] = [
     "timedatectl",
     "tipring",
     "udevadm",
+    "unset",
     "usermod",
     "zypper",
 ];
@@ -57,6 +61,7 @@ impl Fake {
         let fake = Fake {
             dir: tempfile::tempdir().unwrap(),
             uid: 1000,
+            runtime: None,
             groups: vec![1000, 777],
             room: plenty,
             now: 1_800_000_000,
@@ -102,6 +107,19 @@ impl Fake {
         Surroundings { explicit: Some(self.at("state")), ..Default::default() }
     }
 
+    fn runtime(&self) -> place::Surroundings {
+        fs::create_dir_all(self.at("tmp")).unwrap();
+        place::Surroundings {
+            explicit: self.runtime.clone(),
+            run: self.at("run"),
+            session: None,
+            tmp: self.at("tmp"),
+            dev: self.at("dev"),
+            uucp: self.at("var/lock"),
+            uid: self.uid,
+        }
+    }
+
     fn machine(&self) -> Machine {
         Machine {
             root: self.dir.path().to_path_buf(),
@@ -109,6 +127,7 @@ impl Fake {
             uid: self.uid,
             groups: self.groups.clone(),
             state: self.place(),
+            runtime: self.runtime(),
             room: self.room,
             now: self.now,
             patience: Duration::from_millis(20),
@@ -157,6 +176,7 @@ fn on_a_good_machine_all_is_well_and_everything_was_looked_at() {
         "disk",
         "group",
         "journal",
+        "lock directory",
         "locks",
         "modemmanager",
         "state directory",
@@ -506,6 +526,54 @@ fn nobody_is_told_to_move_a_device_away() {
         assert!(wrong.len() == 1 && wrong[0].what == "/dev/null is not a directory", "{wrong:#?}");
         assert!(wrong[0].help.as_deref().unwrap().starts_with("export TIPRING_STATE_DIR="), "{wrong:#?}");
     }
+}
+
+#[test]
+fn a_directory_that_no_call_can_keep_its_locks_in_is_told_and_none_is_made_by_looking() {
+    let chmod = |path: &Path, mode| {
+        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    };
+    let mut fake = Fake::good();
+    let said = |fake: &Fake| fake.findings().into_iter().find(|f| f.check == "lock directory").unwrap();
+    assert!(said(&fake).what.ends_with("tmp/tipring-1000 (made with the first call)"), "{:?}", said(&fake));
+    assert!(!fake.at("tmp/tipring-1000").exists(), "looking makes nothing");
+    // ours, and not open to others: what a call refuses
+    fake.file("tmp/tipring-1000", "in the way");
+    fake.helps("lock directory", Status::Fail, "mv ");
+    fake.remove("tmp/tipring-1000");
+    let own = std::os::unix::fs::MetadataExt::uid(&fs::metadata(fake.dir.path()).unwrap());
+    fake.uid = own + 1;
+    let other = fake.at(&format!("tmp/tipring-{}", fake.uid));
+    fs::create_dir(&other).unwrap();
+    chmod(&other, 0o700);
+    assert!(said(&fake).status == Status::Fail && said(&fake).why.unwrap().starts_with("it belongs to "));
+
+    let nowhere = place::Surroundings { tmp: fake.at("none/tmp"), ..Fake::good().runtime() };
+    let found = Machine { runtime: nowhere, ..Fake::good().machine() }.examine();
+    let found = found.iter().find(|f| f.check == "lock directory").unwrap();
+    assert!(found.help.as_deref().unwrap().starts_with("export TIPRING_RUNTIME_DIR="), "{found:#?}");
+
+    let mut fake = Fake::good();
+    let (open, deeper) = (fake.at("open"), fake.at("none/deeper"));
+    fs::create_dir(&open).unwrap();
+    chmod(&open, 0o777);
+    for (dir, why) in [
+        (open.as_path(), "everybody may write to it"),
+        (Path::new("/dev/null"), "it is not a directory"),
+        (Path::new("relative"), "it is not an absolute path"),
+        (deeper.as_path(), "No such file"),
+    ] {
+        fake.runtime = Some(dir.to_path_buf());
+        let found = fake.only("lock directory", Status::Fail);
+        assert!(found.why.as_deref().unwrap().contains(why), "{found:#?}");
+        assert!(found.help.unwrap().starts_with("unset TIPRING_RUNTIME_DIR"));
+        // as the call says it
+        let refused = place::Places::new(fake.runtime()).own().unwrap_err();
+        assert!(refused.why.contains(why), "{refused}");
+    }
+    fake.runtime = Some(fake.at("mine"));
+    assert!(fake.findings().iter().all(|f| f.status == Status::Ok));
+    assert!(!fake.at("mine").exists(), "looking makes nothing");
 }
 
 // -- the rules themselves ----------------------------------------------------------------------------------------------
