@@ -12,7 +12,7 @@
 //! A line with a device node is also locked the way that other programs know: see [`uucp`](super::uucp).
 
 use super::place::{Places, file_name, group, user_name};
-use super::uucp::{self, UucpLock};
+use super::uucp::{self, Refused, UucpLock};
 use crate::error::{Error, Exit};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -56,6 +56,9 @@ pub struct Held {
     /// The file that says so.
     #[serde(skip)]
     pub lock_file: Option<PathBuf>,
+    /// It is another's, `user`'s, and we may not read it.
+    #[serde(skip)]
+    pub closed: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -92,7 +95,8 @@ impl LineLock {
                         return Err(TakeError::Held(Box::new(held)));
                     }
                     let uucp = match places.uucp(line).map(|(dir, name)| UucpLock::take(dir, &name)) {
-                        Some(Err(holder)) => return Err(TakeError::Held(Box::new(Held::from(holder)))),
+                        Some(Err(Refused::Held(holder))) => return Err(TakeError::Held(Box::new(Held::from(holder)))),
+                        Some(Err(Refused::InTheWay { path, what })) => return Err(in_the_way(line, &path, what)),
                         Some(Ok(uucp)) => uucp,
                         None => None,
                     };
@@ -158,7 +162,7 @@ impl LineLock {
             command: Some(command.to_string()),
             user: Some(user_name(nix::unistd::Uid::effective().as_raw())),
             since: Some(utc(SystemTime::now())),
-            lock_file: None,
+            ..Held::default()
         };
         let line = serde_json::to_string(&held).unwrap_or_default();
         let file: &mut File = &mut self.file;
@@ -208,8 +212,16 @@ fn stranger(places: &Places, line: &str) -> Option<Held> {
 
 impl From<uucp::Holder> for Held {
     fn from(holder: uucp::Holder) -> Held {
-        let user = holder.pid.and_then(|pid| fs::metadata(format!("/proc/{pid}")).ok()).map(|m| user_name(m.uid()));
-        Held { line: None, pid: holder.pid, command: holder.command, user, since: None, lock_file: Some(holder.path) }
+        let runs_as = || holder.pid.and_then(|pid| fs::metadata(format!("/proc/{pid}")).ok()).map(|m| m.uid());
+        Held {
+            line: None,
+            pid: holder.pid,
+            command: holder.command,
+            user: holder.closed_by.or_else(runs_as).map(user_name),
+            since: None,
+            lock_file: Some(holder.path),
+            closed: holder.closed_by.is_some(),
+        }
     }
 }
 
@@ -233,14 +245,36 @@ fn holder_at(path: &Path) -> Option<Held> {
 impl Held {
     /// As an error: for the command that wanted the line now.
     pub fn explain(&self, line: &str) -> Error {
-        let next = "act on its call with hangup, flash, dtmf or transfer, or wait for the line with --wait";
+        let ours = "act on its call with hangup, flash, dtmf or transfer, or wait for the line with --wait";
+        let next = match self.of_a_stranger() {
+            None => ours.to_string(),
+            Some(how) => format!("wait for the line with --wait, or {how}"),
+        };
         Error::new(Exit::InUse, format!("line {line} is in use"), self.to_string(), next)
     }
 
     /// And for the command that waited in vain.
     pub fn still_busy(&self, line: &str, waited: Duration) -> Error {
         let what = format!("line {line} is still in use after {} s", waited.as_secs_f32());
-        Error::new(Exit::StillBusy, what, self.to_string(), "wait longer with --wait, or end its call with hangup")
+        let how = self.of_a_stranger().unwrap_or_else(|| "end its call with hangup".into());
+        Error::new(Exit::StillBusy, what, self.to_string(), format!("wait longer with --wait, or {how}"))
+    }
+
+    /// How to have the line from a program that knows nothing of us and does what none of our commands say.
+    fn of_a_stranger(&self) -> Option<String> {
+        let file = self.lock_file.as_ref().filter(|f| uucp::is_lock(f))?;
+        let shown = crate::error::printable(&file.to_string_lossy());
+        let user = self.user.as_deref().unwrap_or("its user");
+        let ours =
+            nix::unistd::Uid::effective().is_root() || self.user == Some(user_name(nix::unistd::getuid().as_raw()));
+        let sudo = if ours { "" } else { "sudo " };
+        Some(match self.pid {
+            _ if self.closed => format!("ask {user}; `sudo cat {shown}` says which pid holds it"),
+            // a number of before the machine, or the container, was started anew
+            Some(1) => format!("remove its lock if pid 1 is no program of that line's: `{sudo}rm {shown}`"),
+            Some(pid) => format!("ask {user} to end it, or end it yourself: `{sudo}kill {pid}`"),
+            None => format!("ask who uses that line; {shown} does not say which process it is"),
+        })
     }
 }
 
@@ -258,6 +292,9 @@ impl fmt::Display for Held {
         }
         if let Some(file) = &self.lock_file {
             write!(f, ", lock file {}", crate::error::printable(&file.to_string_lossy()))?;
+        }
+        if self.closed {
+            write!(f, ", which belongs to {} and cannot be read", self.user.as_deref().unwrap_or("another user"))?;
         }
         Ok(())
     }
@@ -297,12 +334,10 @@ fn told_or_kernels(file: &File) -> Held {
     let Some(pid) = pid else { return Held::default() };
     let proc_dir = PathBuf::from(format!("/proc/{pid}"));
     Held {
-        line: None,
         pid: Some(pid),
         command: fs::read_to_string(proc_dir.join("comm")).ok().map(|c| shortened(c.trim_end())),
         user: fs::metadata(&proc_dir).ok().map(|m| user_name(m.uid())),
-        since: None,
-        lock_file: None,
+        ..Held::default()
     }
 }
 
@@ -314,7 +349,7 @@ fn contents(file: &File) -> Option<Held> {
     let held: Held = serde_json::from_str(&text).ok()?;
     let short = |text: Option<String>| text.map(|t| shortened(&t));
     let (command, user, since) = (short(held.command), short(held.user), short(held.since));
-    Some(Held { line: held.line, pid: held.pid, command, user, since, lock_file: None })
+    Some(Held { line: held.line, pid: held.pid, command, user, since, ..Held::default() })
 }
 
 /// Whoever may lock may write: a line of text for a terminal is made of it.
@@ -381,6 +416,13 @@ fn same_file(file: &File, path: &Path) -> bool {
     }
 }
 
+/// What no program puts there is not ours to take away.
+fn in_the_way(line: &str, path: &Path, what: &str) -> TakeError {
+    let path = crate::error::printable(&path.to_string_lossy());
+    let next = "remove it: no program makes such a lock (`tipring doctor` says how)";
+    TakeError::Failed(Error::new(Exit::Port, format!("cannot lock line {line}"), format!("{path} is {what}"), next))
+}
+
 fn cannot_lock(line: &str, path: &Path, e: &io::Error) -> TakeError {
     let (why, next) = match e.raw_os_error() {
         Some(libc::ELOOP) => (
@@ -422,12 +464,12 @@ mod tests {
     #[test]
     fn the_loser_is_told_who_holds_the_line_in_one_sentence() {
         let held = Held {
-            line: None,
             pid: Some(4711),
             command: Some("tipring answer".into()),
             user: Some("alice".into()),
             since: Some("2026-02-03T14:05:06Z".into()),
             lock_file: Some("/run/tipring/dahdi.1.lock".into()),
+            ..Held::default()
         };
         assert_eq!(
             held.to_string(),
@@ -435,6 +477,33 @@ mod tests {
         );
         assert_eq!(held.explain("dahdi/1").exit, Exit::InUse);
         assert_eq!(held.still_busy("dahdi/1", Duration::from_secs(5)).exit, Exit::StillBusy);
+    }
+
+    #[test]
+    fn the_holder_that_is_not_one_of_us_is_not_to_be_asked_by_our_commands() {
+        let minicom = Held {
+            pid: Some(4711),
+            command: Some("minicom".into()),
+            user: Some("bob".into()),
+            lock_file: Some("/var/lock/LCK..dahdi_1".into()),
+            ..Held::default()
+        };
+        let next = |held: &Held| {
+            let (now, later) = (held.explain("dahdi/1"), held.still_busy("dahdi/1", Duration::from_secs(5)));
+            assert!(!format!("{}{}", now.next, later.next).contains("hangup"), "{now} {later}");
+            assert_eq!(now.exit, Exit::InUse);
+            now.next
+        };
+        assert!(next(&minicom).contains("ask bob") && next(&minicom).contains("kill 4711`"), "{}", next(&minicom));
+        let init = Held { pid: Some(1), ..minicom.clone() };
+        assert!(!next(&init).contains("kill") && next(&init).contains("rm /var/lock/LCK..dahdi_1`"), "{}", next(&init));
+        let closed = Held { pid: None, command: None, user: Some("root".into()), closed: true, ..minicom.clone() };
+        assert!(next(&closed).contains("ask root; `sudo cat /var/lock/LCK..dahdi_1`"), "{}", next(&closed));
+        assert_eq!(
+            closed.to_string(),
+            "held by another process, lock file /var/lock/LCK..dahdi_1, which belongs to root and cannot be read"
+        );
+        assert!(!next(&Held { pid: None, ..minicom }).contains("kill"));
     }
 
     #[test]

@@ -73,6 +73,21 @@ enum Candidate {
     Private(PathBuf, u32),
 }
 
+/// What to do about a directory that is not there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Absent {
+    Make,
+    /// Only see whether it could be made.
+    Leave,
+}
+
+/// A directory that cannot hold locks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub dir: PathBuf,
+    pub why: String,
+}
+
 impl Places {
     pub fn of_this_process() -> Places {
         Places { around: Surroundings::of_this_process() }
@@ -89,29 +104,36 @@ impl Places {
 
     /// The directory where this process puts its locks and sockets, made if need be.
     pub fn own(&self) -> Result<PathBuf, Error> {
+        self.choose(Absent::Make).map_err(Refused::explain)
+    }
+
+    /// Which one [`own`](Places::own) would be; nothing is made.
+    pub fn look(&self) -> Result<PathBuf, Refused> {
+        let dir = self.choose(Absent::Leave)?;
+        match dir.exists() && !writable(&dir) {
+            true => Err(Refused { dir, why: "it is not writable".into() }),
+            false => Ok(dir),
+        }
+    }
+
+    fn choose(&self, absent: Absent) -> Result<PathBuf, Refused> {
         let around = &self.around;
         if let Some(dir) = &around.explicit {
-            // it would be another one in every working directory
-            if !dir.is_absolute() {
-                return Err(refuse(dir, "it is not an absolute path"));
-            }
-            make(dir, 0o700).map_err(|e| refuse(dir, &e.to_string()))?;
-            return Candidate::Given(dir.clone()).check().map_err(|why| refuse(dir, &why));
+            return Candidate::Given(dir.clone()).settle(absent);
         }
-        if let Some(dir) = self.shared() {
+        if let Some(dir) = self.shared(absent) {
             return Ok(dir);
         }
         let mut refused = None;
         for candidate in self.private() {
-            let made = make(candidate.path(), 0o700).map_err(|e| e.to_string()).and_then(|()| candidate.check());
-            match made {
-                Ok(dir) if writable(&dir) => return Ok(dir),
+            match candidate.settle(absent) {
+                Ok(dir) if writable(&dir) || !dir.exists() => return Ok(dir),
                 Ok(_) => {}
-                Err(why) => refused = Some(refuse(candidate.path(), &why)),
+                Err(why) => refused = Some(why),
             }
         }
         // the last one is the reason: it could have been made whatever the session lacks
-        Err(refused.unwrap_or_else(|| refuse(&around.tmp, "it is not writable")))
+        Err(refused.unwrap_or_else(|| Refused { dir: around.tmp.clone(), why: "it is not writable".into() }))
     }
 
     /// Every directory that is there and can be trusted, our own first: where clients look.
@@ -151,9 +173,12 @@ impl Places {
     }
 
     /// `/run/tipring` if we may write to it; root makes it.
-    fn shared(&self) -> Option<PathBuf> {
+    fn shared(&self, absent: Absent) -> Option<PathBuf> {
         let dir = self.around.run.join("tipring");
         if self.around.uid == 0 && !dir.exists() {
+            if absent == Absent::Leave {
+                return absent.settle(&dir).is_ok().then_some(dir);
+            }
             let group = group();
             let mode = if group.is_some() { 0o2775 } else { 0o755 };
             if make(&dir, 0o700).is_ok() {
@@ -198,7 +223,35 @@ impl Places {
     }
 }
 
+impl Absent {
+    fn settle(self, dir: &Path) -> io::Result<()> {
+        match self {
+            Absent::Make => make(dir, 0o700),
+            Absent::Leave if dir.symlink_metadata().is_ok() => Ok(()),
+            Absent::Leave => {
+                let parent = dir.parent().unwrap_or(Path::new("/"));
+                Ok(nix::unistd::eaccess(parent, AccessFlags::W_OK | AccessFlags::X_OK)?)
+            }
+        }
+    }
+}
+
 impl Candidate {
+    /// The directory, there or to be made.
+    fn settle(&self, absent: Absent) -> Result<PathBuf, Refused> {
+        let dir = self.path();
+        let refuse = |why: String| Refused { dir: dir.to_path_buf(), why };
+        // it would be another one in every working directory
+        if !dir.is_absolute() {
+            return Err(refuse("it is not an absolute path".into()));
+        }
+        absent.settle(dir).map_err(|e| refuse(e.to_string()))?;
+        if absent == Absent::Leave && dir.symlink_metadata().is_err() {
+            return Ok(dir.to_path_buf());
+        }
+        self.check().map_err(refuse)
+    }
+
     fn path(&self) -> &Path {
         match self {
             Candidate::Given(dir) | Candidate::Private(dir, _) => dir,
@@ -286,13 +339,15 @@ fn names_in(dir: &Path) -> Vec<String> {
     entries.filter_map(|e| e.file_name().into_string().ok()).collect()
 }
 
-fn refuse(dir: &Path, why: &str) -> Error {
-    Error::new(
-        Exit::Port,
-        format!("cannot keep locks in {}", dir.display()),
-        why,
-        "remove it or set TIPRING_RUNTIME_DIR to a directory of your own",
-    )
+impl Refused {
+    fn explain(self) -> Error {
+        Error::new(
+            Exit::Port,
+            format!("cannot keep locks in {}", self.dir.display()),
+            self.why,
+            "remove it or set TIPRING_RUNTIME_DIR to a directory of your own",
+        )
+    }
 }
 
 #[cfg(test)]

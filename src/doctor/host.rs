@@ -1,12 +1,14 @@
 //! What surrounds the lines: locks of other programs, clocks, the disk, the state directory.
 
 use super::{Finding, Machine, Room, Status, listed, quoted};
-use crate::control::uucp;
+use crate::control::place::{Places, Refused, user_name};
+use crate::control::uucp::{self, Found};
 use crate::error::printable;
 use crate::journal::{JournalError, Store, place::FILE_NAME};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::Path;
 
+const ANOTHER_STATE_DIR: &str = "export TIPRING_STATE_DIR=/var/tmp/tipring  # or any directory of yours, or HOME";
 /// A year of busy lines is some tens of megabytes; a recording of an hour is 115.
 const ROOM_WARN: u64 = 500 * 1024 * 1024;
 const ROOM_FAIL: u64 = 20 * 1024 * 1024;
@@ -28,11 +30,21 @@ pub fn locks(m: &Machine) -> Vec<Finding> {
         let name = file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let Some(device) = name.strip_prefix("LCK..").filter(|d| is_telephone(d)) else { continue };
         let (device, path) = (printable(device), printable(&format!("/var/lock/{name}")));
-        match uucp::pid_in(&file) {
-            Some(pid) => match m.text(&format!("proc/{pid}/comm")) {
+        let remove = || m.as_root(format!("rm {}", quoted(&path)));
+        match uucp::look(&file) {
+            Found::Absent => {}
+            Found::Pid(pid) => match m.text(&format!("proc/{pid}/comm")) {
                 Some(command) if command.trim_end() == "tipring" => {
                     found.push(Finding::ok(check, format!("{device} is held by tipring (pid {pid})")));
                 }
+                // init opens no telephone: the number is of before the machine, or the container, was started anew
+                Some(command) if pid == 1 => found.push(Finding::bad(
+                    Status::Warn,
+                    check,
+                    format!("{device} has a lock with the number of {} (pid 1)", printable(command.trim_end())),
+                    format!("{path} was most likely left by a process that is gone; the line counts as in use"),
+                    format!("{}  # unless pid 1 is the program that uses it", remove()),
+                )),
                 Some(command) => found.push(Finding::bad(
                     Status::Warn,
                     check,
@@ -45,15 +57,36 @@ pub fn locks(m: &Machine) -> Vec<Finding> {
                     check,
                     format!("{device} was held by pid {pid}, which is gone"),
                     format!("it left {path} behind; tipring takes it over, others may not"),
-                    m.as_root(format!("rm {}", quoted(&path))),
+                    remove(),
                 )),
             },
-            None => found.push(Finding::bad(
+            Found::Unreadable(owner) => found.push(Finding::bad(
+                Status::Warn,
+                check,
+                format!("{device} is in use, by whom cannot be seen"),
+                format!("{path} belongs to {}, and {} may not read it", user_name(owner), m.user),
+                m.as_root(format!("cat {}  # the pid of the program that holds it", quoted(&path))),
+            )),
+            // what is in it is for its owner to say
+            Found::Other(what) => found.push(Finding::bad(
+                Status::Fail,
+                check,
+                format!("{device} cannot be locked"),
+                format!("{path} is {what}: no program makes such a lock"),
+                match what {
+                    "a directory" => {
+                        let aside = quoted(&printable(&format!("/var/lock/aside.{name}")));
+                        m.as_root(format!("mv {} {aside}", quoted(&path)))
+                    }
+                    _ => remove(),
+                },
+            )),
+            Found::Nothing(_) => found.push(Finding::bad(
                 Status::Warn,
                 check,
                 format!("{device} has a lock that does not say whose it is"),
                 format!("{path} holds no pid"),
-                m.as_root(format!("rm {}", quoted(&path))),
+                remove(),
             )),
         }
     }
@@ -137,6 +170,33 @@ pub fn disk(m: &Machine) -> Vec<Finding> {
     }]
 }
 
+/// Where calls put their locks and sockets: chosen as they choose it, and nothing made.
+pub fn lock_directory(m: &Machine) -> Vec<Finding> {
+    let check = "lock directory";
+    vec![match Places::new(m.runtime.clone()).look() {
+        Ok(dir) => {
+            let later = if dir.exists() { "" } else { " (made with the first call)" };
+            Finding::ok(check, format!("{}{later}", dir.display()))
+        }
+        Err(Refused { dir, why }) => {
+            let shown = dir.display().to_string();
+            let help = match &m.runtime.explicit {
+                // what was named may be anybody's: it is not for us to have it changed
+                Some(_) => "unset TIPRING_RUNTIME_DIR  # or set it to a directory that only you write to".to_string(),
+                // none is there, and none can be made where they usually are
+                None if dir == m.runtime.tmp || dir.symlink_metadata().is_err() => {
+                    "export TIPRING_RUNTIME_DIR=\"$HOME\"/.tipring  # or any directory that only you write to"
+                        .to_string()
+                }
+                // not mended: whoever made it may hold files open in it
+                None => m.as_root(format!("mv {} {}", quoted(&shown), quoted(&format!("{shown}.aside")))),
+            };
+            let what = format!("no call can keep its locks in {shown}");
+            Finding::bad(Status::Fail, check, what, why, help)
+        }
+    }]
+}
+
 pub fn state_directory(m: &Machine) -> Vec<Finding> {
     let check = "state directory";
     let dir = match m.state.state_dir() {
@@ -149,13 +209,16 @@ pub fn state_directory(m: &Machine) -> Vec<Finding> {
         let wanted = nix::unistd::AccessFlags::W_OK | nix::unistd::AccessFlags::X_OK;
         nix::unistd::eaccess(path, wanted).is_ok()
     };
-    if dir.exists() && !dir.is_dir() {
-        let file = quoted(&shown.to_string());
-        let help = m.as_root(format!("mv {file} {}", quoted(&format!("{shown}.aside"))));
+    if let Some(file) = dir.ancestors().find(|d| d.exists()).filter(|d| !d.is_dir()) {
+        // a device or a part of the path is another's
+        let help = match dir.is_file() {
+            true => m.as_root(format!("mv {0} {0}.aside", quoted(&shown.to_string()))),
+            false => ANOTHER_STATE_DIR.to_string(),
+        };
         return vec![Finding::bad(
             Status::Fail,
             check,
-            format!("{shown} is not a directory"),
+            format!("{} is not a directory", file.display()),
             "something lies in its place",
             help,
         )];
@@ -202,7 +265,7 @@ pub fn state_directory(m: &Machine) -> Vec<Finding> {
     found
 }
 
-fn journal(m: &Machine, path: &Path, e: &JournalError) -> Finding {
+pub(super) fn journal(m: &Machine, path: &Path, e: &JournalError) -> Finding {
     let no_room = || {
         let there = path.ancestors().find(|d| d.is_dir())?;
         (m.room)(there).filter(|room| room.free < ROOM_FAIL).map(|_| what_fills(there))
@@ -217,10 +280,11 @@ fn journal(m: &Machine, path: &Path, e: &JournalError) -> Finding {
             m.as_root("dmesg --level=emerg,alert,crit,err | tail  # what the kernel says of the disk")
         }),
         JournalError::NotPermitted { .. } => no_room().unwrap_or_else(|| make_ours(m, dir)),
-        JournalError::Damaged { .. } => format!("mv {file} {}", quoted(&format!("{}.aside", path.display()))),
-        JournalError::NoPlace(_) => {
-            "export TIPRING_STATE_DIR=/var/tmp/tipring  # or any directory of yours, or HOME".into()
+        JournalError::InTheWay { path: there, .. } if there != path => ANOTHER_STATE_DIR.into(),
+        JournalError::Damaged { .. } | JournalError::InTheWay { .. } => {
+            format!("mv {file} {}", quoted(&format!("{}.aside", path.display())))
         }
+        JournalError::NoPlace(_) => ANOTHER_STATE_DIR.into(),
         JournalError::Missing(_) | JournalError::Newer { .. } | JournalError::NotOurs(_) => {
             "export TIPRING_STATE_DIR=~/tipring  # a directory of its own; or update tipring".into()
         }

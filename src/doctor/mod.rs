@@ -83,6 +83,8 @@ pub struct Machine {
     pub groups: Vec<u32>,
     /// Where the journal is.
     pub state: Surroundings,
+    /// Where locks and sockets are.
+    pub runtime: crate::control::place::Surroundings,
     pub room: fn(&Path) -> Option<Room>,
     /// Seconds since 1970, as the machine believes.
     pub now: u64,
@@ -101,6 +103,7 @@ impl Machine {
             uid: uid.as_raw(),
             groups: groups.into_iter().map(nix::unistd::Gid::as_raw).collect(),
             state,
+            runtime: crate::control::place::Surroundings::of_this_process(),
             room: host::room,
             now: std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs(),
             patience: Duration::from_secs(2),
@@ -116,6 +119,7 @@ impl Machine {
         found.extend(driver::module(self));
         found.extend(driver::spans(self));
         found.extend(host::locks(self));
+        found.extend(host::lock_directory(self));
         found.extend(host::clock(self));
         found.extend(host::clock_source(self));
         found.extend(host::disk(self));

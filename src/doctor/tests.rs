@@ -2,8 +2,9 @@
 
 use super::permissions::{RULES, known_modems};
 use super::{Finding, Machine, Room, Status};
-use crate::journal::Store;
+use crate::control::place;
 use crate::journal::place::Surroundings;
+use crate::journal::{JournalError, Store};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -12,15 +13,18 @@ use std::time::Duration;
 struct Fake {
     dir: tempfile::TempDir,
     uid: u32,
+    /// `TIPRING_RUNTIME_DIR`.
+    runtime: Option<std::path::PathBuf>,
     groups: Vec<u32>,
     room: fn(&Path) -> Option<Room>,
     now: u64,
 }
 
 /// With which a line that mends something begins.
-const PROGRAMS: [&str; 24] = [
+const PROGRAMS: [&str; 26] = [
     "apk",
     "apt",
+    "cat",
     "cd",
     "dkms",
     "dmesg",
@@ -41,6 +45,7 @@ const PROGRAMS: [&str; 24] = [
     "timedatectl",
     "tipring",
     "udevadm",
+    "unset",
     "usermod",
     "zypper",
 ];
@@ -56,6 +61,7 @@ impl Fake {
         let fake = Fake {
             dir: tempfile::tempdir().unwrap(),
             uid: 1000,
+            runtime: None,
             groups: vec![1000, 777],
             room: plenty,
             now: 1_800_000_000,
@@ -101,6 +107,19 @@ impl Fake {
         Surroundings { explicit: Some(self.at("state")), ..Default::default() }
     }
 
+    fn runtime(&self) -> place::Surroundings {
+        fs::create_dir_all(self.at("tmp")).unwrap();
+        place::Surroundings {
+            explicit: self.runtime.clone(),
+            run: self.at("run"),
+            session: None,
+            tmp: self.at("tmp"),
+            dev: self.at("dev"),
+            uucp: self.at("var/lock"),
+            uid: self.uid,
+        }
+    }
+
     fn machine(&self) -> Machine {
         Machine {
             root: self.dir.path().to_path_buf(),
@@ -108,6 +127,7 @@ impl Fake {
             uid: self.uid,
             groups: self.groups.clone(),
             state: self.place(),
+            runtime: self.runtime(),
             room: self.room,
             now: self.now,
             patience: Duration::from_millis(20),
@@ -156,6 +176,7 @@ fn on_a_good_machine_all_is_well_and_everything_was_looked_at() {
         "disk",
         "group",
         "journal",
+        "lock directory",
         "locks",
         "modemmanager",
         "state directory",
@@ -318,6 +339,43 @@ fn locks_of_other_programs_are_shown_with_their_holder_and_stale_ones_with_what_
 }
 
 #[test]
+fn a_lock_that_cannot_be_read_or_is_no_file_or_is_inits_is_told_as_what_it_is() {
+    let fake = Fake::good();
+    let lock = fake.at("var/lock/LCK..dahdi_1");
+    fake.file("var/lock/LCK..dahdi_1", "         1\n");
+    fake.file("proc/1/comm", "systemd\n");
+    let found = fake.only("locks", Status::Warn);
+    assert!(!found.help.as_deref().unwrap().contains("kill") && found.what.contains("systemd (pid 1)"), "{found:#?}");
+    fake.helps("locks", Status::Warn, "sudo rm /var/lock/LCK..dahdi_1  # unless");
+
+    let mode = |path: &Path, mode| {
+        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    };
+    mode(&lock, 0o000);
+    mode(fake.dir.path(), 0o755);
+    let machine = fake.machine();
+    let found = std::thread::scope(|s| {
+        let nobody = s.spawn(|| {
+            // this thread's view of files alone
+            nix::unistd::setfsuid(nix::unistd::Uid::from_raw(65_534));
+            super::host::locks(&machine)
+        });
+        nobody.join().unwrap()
+    });
+    assert!(found.len() == 1 && found[0].status == Status::Warn, "{found:#?}");
+    assert_eq!(found[0].what, "dahdi_1 is in use, by whom cannot be seen");
+    assert!(found[0].help.as_deref().unwrap().starts_with("sudo cat /var/lock/LCK..dahdi_1"), "{found:#?}");
+
+    fs::remove_file(&lock).unwrap();
+    fs::create_dir(&lock).unwrap();
+    fake.helps("locks", Status::Fail, "mv /var/lock/LCK..dahdi_1 ");
+    assert!(fake.only("locks", Status::Fail).why.unwrap().contains("is a directory"));
+    fs::remove_dir(&lock).unwrap();
+    std::os::unix::fs::symlink("/dev/null", &lock).unwrap();
+    fake.helps("locks", Status::Fail, "rm /var/lock/LCK..dahdi_1");
+}
+
+#[test]
 fn a_clock_that_nobody_keeps_or_set_and_a_slow_clock_source_are_told() {
     let mut fake = Fake::good();
     fake.remove("run/systemd/timesync/synchronized");
@@ -428,11 +486,94 @@ fn a_journal_that_another_process_has_locked_is_told_with_who_it_is() {
 fn a_journal_that_fails_on_a_full_disk_is_told_to_need_room() {
     let mut fake = Fake::good();
     fake.room = |_| Some(Room { free: 4096, total: 100 * GB });
-    // a directory in its place is what SQLite cannot read
-    fs::create_dir_all(fake.at("state/journal.db")).unwrap();
-    let found = fake.findings();
-    let journal = found.iter().find(|f| f.check == "journal" && f.status == Status::Fail).expect("it fails");
-    assert!(journal.help.as_deref().unwrap().starts_with("du -xh"), "{journal:#?}");
+    let path = fake.at("state/journal.db");
+    let e = JournalError::Io { path: path.clone(), why: "disk I/O error".into() };
+    let finding = super::host::journal(&fake.machine(), &path, &e);
+    assert!(finding.help.as_deref().unwrap().starts_with("du -xh"), "{finding:#?}");
+}
+
+#[test]
+fn what_lies_in_the_place_of_the_journal_is_told_as_what_it_is() {
+    let fake = Fake::good();
+    fs::create_dir_all(fake.at("state")).unwrap();
+    let path = fake.at("state/journal.db");
+    let told = |what: &str| {
+        let found = fake.only("journal", Status::Fail);
+        assert!(found.why.as_deref().unwrap().ends_with(what), "{found:#?}");
+        assert!(found.help.unwrap().starts_with("mv "));
+    };
+    fs::create_dir(&path).unwrap();
+    told("is a directory");
+    fs::remove_dir(&path).unwrap();
+    std::os::unix::fs::symlink("/nonexistent/journal.db", &path).unwrap();
+    told("is a link to nowhere");
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("/dev/null", &path).unwrap();
+    told("is a link to what is no file");
+    fs::remove_file(&path).unwrap();
+    drop(Store::open(&fake.place(), Duration::from_secs(5)).unwrap());
+    rusqlite::Connection::open(&path).unwrap().execute_batch("DROP TABLE tag").unwrap();
+    told("is damaged: its table `tag` is gone");
+}
+
+#[test]
+fn nobody_is_told_to_move_a_device_away() {
+    let fake = Fake::good();
+    for dir in ["/dev/null", "/dev/null/state"] {
+        let state = Surroundings { explicit: Some(dir.into()), ..Default::default() };
+        let found = Machine { state, ..fake.machine() }.examine();
+        let wrong: Vec<_> = found.iter().filter(|f| f.status != Status::Ok).collect();
+        assert!(wrong.len() == 1 && wrong[0].what == "/dev/null is not a directory", "{wrong:#?}");
+        assert!(wrong[0].help.as_deref().unwrap().starts_with("export TIPRING_STATE_DIR="), "{wrong:#?}");
+    }
+}
+
+#[test]
+fn a_directory_that_no_call_can_keep_its_locks_in_is_told_and_none_is_made_by_looking() {
+    let chmod = |path: &Path, mode| {
+        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    };
+    let mut fake = Fake::good();
+    let said = |fake: &Fake| fake.findings().into_iter().find(|f| f.check == "lock directory").unwrap();
+    assert!(said(&fake).what.ends_with("tmp/tipring-1000 (made with the first call)"), "{:?}", said(&fake));
+    assert!(!fake.at("tmp/tipring-1000").exists(), "looking makes nothing");
+    // ours, and not open to others: what a call refuses
+    fake.file("tmp/tipring-1000", "in the way");
+    fake.helps("lock directory", Status::Fail, "mv ");
+    fake.remove("tmp/tipring-1000");
+    let own = std::os::unix::fs::MetadataExt::uid(&fs::metadata(fake.dir.path()).unwrap());
+    fake.uid = own + 1;
+    let other = fake.at(&format!("tmp/tipring-{}", fake.uid));
+    fs::create_dir(&other).unwrap();
+    chmod(&other, 0o700);
+    assert!(said(&fake).status == Status::Fail && said(&fake).why.unwrap().starts_with("it belongs to "));
+
+    let nowhere = place::Surroundings { tmp: fake.at("none/tmp"), ..Fake::good().runtime() };
+    let found = Machine { runtime: nowhere, ..Fake::good().machine() }.examine();
+    let found = found.iter().find(|f| f.check == "lock directory").unwrap();
+    assert!(found.help.as_deref().unwrap().starts_with("export TIPRING_RUNTIME_DIR="), "{found:#?}");
+
+    let mut fake = Fake::good();
+    let (open, deeper) = (fake.at("open"), fake.at("none/deeper"));
+    fs::create_dir(&open).unwrap();
+    chmod(&open, 0o777);
+    for (dir, why) in [
+        (open.as_path(), "everybody may write to it"),
+        (Path::new("/dev/null"), "it is not a directory"),
+        (Path::new("relative"), "it is not an absolute path"),
+        (deeper.as_path(), "No such file"),
+    ] {
+        fake.runtime = Some(dir.to_path_buf());
+        let found = fake.only("lock directory", Status::Fail);
+        assert!(found.why.as_deref().unwrap().contains(why), "{found:#?}");
+        assert!(found.help.unwrap().starts_with("unset TIPRING_RUNTIME_DIR"));
+        // as the call says it
+        let refused = place::Places::new(fake.runtime()).own().unwrap_err();
+        assert!(refused.why.contains(why), "{refused}");
+    }
+    fake.runtime = Some(fake.at("mine"));
+    assert!(fake.findings().iter().all(|f| f.status == Status::Ok));
+    assert!(!fake.at("mine").exists(), "looking makes nothing");
 }
 
 // -- the rules themselves ----------------------------------------------------------------------------------------------

@@ -18,6 +18,9 @@ pub enum JournalError {
     Locked(PathBuf),
     #[error("{path}: no space left on the disk", path = .0.display())]
     Full(PathBuf),
+    /// Where the journal or its directory would be.
+    #[error("{path} is {what}", path = .path.display())]
+    InTheWay { path: PathBuf, what: &'static str },
     #[error("{path} is damaged: {why}", path = .path.display())]
     Damaged { path: PathBuf, why: String },
     #[error("{path} was written by a newer version (schema {schema}, this one knows {known})", path = .path.display())]
@@ -39,11 +42,16 @@ impl JournalError {
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
                 JournalError::NotPermitted { path, why }
             }
+            // SQLite calls a table that is gone a mistake of the query
+            _ if why.starts_with("no such table") => JournalError::Damaged { path, why },
             _ => JournalError::Io { path, why },
         }
     }
 
     pub(super) fn of_io(path: &Path, e: &io::Error) -> JournalError {
+        if let Some(file) = path.ancestors().skip(1).find(|dir| dir.exists()).filter(|dir| !dir.is_dir()) {
+            return JournalError::InTheWay { path: file.into(), what: "not a directory" };
+        }
         let path = path.to_path_buf();
         match e.kind() {
             io::ErrorKind::NotFound => JournalError::Missing(path),
@@ -67,6 +75,9 @@ impl JournalError {
             JournalError::NoPlace(_) => (Exit::Config, "set HOME, or TIPRING_STATE_DIR"),
             JournalError::NotPermitted { .. } => {
                 (Exit::Config, "make it readable and writable for you, or set TIPRING_STATE_DIR")
+            }
+            JournalError::InTheWay { .. } => {
+                (Exit::Config, "move it away, or set TIPRING_STATE_DIR to a directory of its own")
             }
             JournalError::Damaged { .. } => {
                 (Exit::Config, "move it away, or make a call: that moves it aside and begins a new one")

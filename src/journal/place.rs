@@ -13,7 +13,7 @@ use nix::unistd::Uid;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 pub const FILE_NAME: &str = "journal.db";
@@ -78,6 +78,9 @@ impl Surroundings {
         let dir = self.state_dir()?;
         let group = if self.shared() { group() } else { None };
         let made = !dir.is_dir();
+        if made && fs::symlink_metadata(&dir).is_ok() {
+            return Err(JournalError::InTheWay { path: dir, what: "not a directory" });
+        }
         DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(|e| JournalError::of_io(&dir, &e))?;
         if let (true, Some(group)) = (made, group) {
             // without its group it still serves root: that is no reason to have no journal
@@ -99,12 +102,32 @@ impl Surroundings {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
             Err(e) => return Err(JournalError::of_io(&path, &e)),
         }
+        regular(&path)?;
         Ok(path)
     }
 
     /// The journal's file, whether it is there or not.
     pub fn path(&self) -> Result<PathBuf, JournalError> {
         Ok(self.state_dir()?.join(FILE_NAME))
+    }
+}
+
+/// Only a file, or a link to one, is opened: a pipe would be waited for, a device swallows everything.
+pub(super) fn regular(path: &Path) -> Result<(), JournalError> {
+    let in_the_way = |what| Err(JournalError::InTheWay { path: path.to_path_buf(), what });
+    let link = fs::symlink_metadata(path).map_err(|e| JournalError::of_io(path, &e))?.is_symlink();
+    let kind = match fs::metadata(path) {
+        Ok(meta) => meta.file_type(),
+        Err(e) if link && e.kind() == io::ErrorKind::NotFound => return in_the_way("a link to nowhere"),
+        Err(e) => return Err(JournalError::of_io(path, &e)),
+    };
+    match () {
+        () if kind.is_file() => Ok(()),
+        () if link => in_the_way("a link to what is no file"),
+        () if kind.is_dir() => in_the_way("a directory"),
+        () if kind.is_fifo() => in_the_way("a pipe"),
+        () if kind.is_socket() => in_the_way("a socket"),
+        () => in_the_way("a device"),
     }
 }
 

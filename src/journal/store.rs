@@ -2,7 +2,7 @@
 
 use super::JournalError;
 use super::owner::Owner;
-use super::place::Surroundings;
+use super::place::{Surroundings, regular};
 use nix::fcntl::{Flock, FlockArg};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 use std::fs::{self, File, OpenOptions};
@@ -42,13 +42,14 @@ impl Store {
         if store.check()? < MIGRATIONS.len() as i64 || store.is_new()? {
             store.migrate(busy)?;
         }
+        store.has_all_tables()?;
         store.sql(|c| c.pragma_update(None, "foreign_keys", true))?;
         Ok(store)
     }
 
     /// For reading. A journal that nobody has begun is [`JournalError::Missing`].
     pub fn read(path: &Path, busy: Duration) -> Result<Store, JournalError> {
-        fs::metadata(path).map_err(|e| JournalError::of_io(path, &e))?;
+        regular(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let store = Store::connect(path, flags, busy)?;
         let version = match store.check() {
@@ -181,8 +182,28 @@ impl Store {
     pub fn examine(&self) -> Result<(), JournalError> {
         let said: String = self.sql(|c| c.query_row("PRAGMA quick_check(1)", [], |r| r.get(0)))?;
         match said.as_str() {
-            "ok" => Ok(()),
+            "ok" => self.has_all_tables(),
             _ => Err(JournalError::Damaged { path: self.path.clone(), why: said }),
+        }
+    }
+
+    /// A file can be whole to SQLite, and a table gone that some hand has dropped.
+    fn has_all_tables(&self) -> Result<(), JournalError> {
+        let version = self.check()?.clamp(0, MIGRATIONS.len() as i64) as usize;
+        let names = |c: &Connection| -> rusqlite::Result<Vec<String>> {
+            let mut tables = c.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")?;
+            tables.query_map([], |r| r.get(0))?.collect()
+        };
+        let wanted = Connection::open_in_memory().and_then(|c| {
+            MIGRATIONS[..version].iter().try_for_each(|migration| c.execute_batch(migration))?;
+            names(&c)
+        });
+        let (wanted, there) = (sql(&self.path, wanted)?, self.sql(names)?);
+        match wanted.iter().find(|table| !there.contains(table)) {
+            None => Ok(()),
+            Some(table) => {
+                Err(JournalError::Damaged { path: self.path.clone(), why: format!("its table `{table}` is gone") })
+            }
         }
     }
 
@@ -213,7 +234,11 @@ pub(super) fn move_aside(path: &Path, inode: Option<(u64, u64)>, stamp: &str) ->
     let failed = |e: std::io::Error| JournalError::of_io(path, &e);
     // two owners find it at once, and the second must not move away the first one's new journal
     let lock = path.with_extension("lock");
-    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(lock).map_err(failed)?;
+    // nor does a pipe in its place hold anybody up
+    let flags = nix::libc::O_NONBLOCK;
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true).mode(0o600).custom_flags(flags);
+    let file = options.open(lock).map_err(failed)?;
     let _lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| failed(e.into()))?;
     if Store::inode_of(path) != inode {
         return Ok(None);
@@ -372,6 +397,61 @@ mod tests {
         fs::write(&path, "").unwrap();
         assert!(matches!(Store::read(&path, SOON), Err(JournalError::Missing(_))));
         assert!(Store::open(&place(dir.path()), SOON).is_ok());
+    }
+
+    #[test]
+    fn a_journal_without_one_of_its_tables_is_damaged_to_who_writes_and_to_who_examines_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&place(dir.path()), SOON).unwrap();
+        store.connection.execute_batch("DROP TABLE tag").unwrap();
+        let gone = |e: JournalError| matches!(&e, JournalError::Damaged { why, .. } if why.contains("`tag`"));
+        assert!(gone(store.examine().unwrap_err()));
+        assert!(gone(Store::open(&place(dir.path()), SOON).unwrap_err()));
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_at_once_and_a_link_to_a_file_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.db");
+        let link = |to: &Path| std::os::unix::fs::symlink(to, &path).unwrap();
+        let in_the_way = |expected: &str| {
+            for e in [Store::open(&place(dir.path()), SOON).unwrap_err(), Store::read(&path, SOON).unwrap_err()] {
+                assert!(matches!(e, JournalError::InTheWay { what, .. } if what == expected), "{e}");
+                assert_eq!(e.explain("cannot").exit, crate::error::Exit::Config);
+            }
+        };
+        // the end that makes opening it not wait: a test that fails rather than hangs
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let end = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        in_the_way("a pipe");
+        drop(end);
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        in_the_way("a directory");
+        fs::remove_dir(&path).unwrap();
+        link(Path::new("/nonexistent/journal.db"));
+        in_the_way("a link to nowhere");
+        fs::remove_file(&path).unwrap();
+        link(Path::new("/dev/null"));
+        in_the_way("a link to what is no file");
+        fs::remove_file(&path).unwrap();
+        fs::write(dir.path().join("elsewhere.db"), "").unwrap();
+        link(&dir.path().join("elsewhere.db"));
+        assert!(Store::open(&place(dir.path()), SOON).is_ok());
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_the_directory_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("state");
+        fs::write(&file, "").unwrap();
+        for state in [file.clone(), file.join("deeper")] {
+            let opened = Store::open(&place(&state), SOON).unwrap_err();
+            let read = Store::read(&state.join("journal.db"), SOON).unwrap_err();
+            for e in [opened, read] {
+                assert_eq!(e, JournalError::InTheWay { path: file.clone(), what: "not a directory" });
+            }
+        }
     }
 
     #[test]

@@ -140,6 +140,57 @@ fn a_journal_that_may_not_be_written_to_is_read_and_the_call_goes_on() {
 }
 
 #[test]
+fn what_is_no_file_in_the_journals_place_is_refused_at_once_and_the_call_goes_on() {
+    let t = Tipring::start();
+    // a test that hangs is one that fails
+    let run = |args: &[&str]| {
+        let t_command = t.command();
+        let mut command = Command::new("timeout");
+        command.arg("20").arg(t_command.get_program()).args(args).env_clear().stdin(Stdio::null());
+        command.current_dir(t.path()).envs(t_command.get_envs().filter_map(|(k, v)| Some((k, v?))));
+        Run::of(command.output().unwrap())
+    };
+    let refused = |what: &str| {
+        for args in [&["calls", "list"][..], &["calls", "export"], &["calls", "note", "last", "x"]] {
+            let run = run(args).exits(3);
+            assert!(run.stderr.matches("error:").count() == 1 && run.stderr.contains(what), "{}", run.all());
+        }
+        let findings = run(&["--json", "doctor"]).exits(1).json()["findings"].clone();
+        let about =
+            |f: &&Value| f["status"] == "fail" && ["journal", "state directory"].iter().any(|c| f["check"] == *c);
+        let found: Vec<_> = findings.as_array().unwrap().iter().filter(about).collect();
+        assert!(found.len() == 1 && found[0].to_string().contains(what), "{found:#?}");
+        goes_on_with_one_warning(run(&DIAL), "journal");
+    };
+    fs::create_dir(t.path().join("state")).unwrap();
+    nix::unistd::mkfifo(&journal(&t), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    refused("journal.db is a pipe");
+    fs::remove_file(journal(&t)).unwrap();
+    fs::create_dir(journal(&t)).unwrap();
+    refused("journal.db is a directory");
+    fs::remove_dir(journal(&t)).unwrap();
+    std::os::unix::fs::symlink("/nonexistent/journal.db", journal(&t)).unwrap();
+    refused("journal.db is a link to nowhere");
+    fs::remove_file(journal(&t)).unwrap();
+    fs::remove_dir(t.path().join("state")).unwrap();
+    fs::write(t.path().join("state"), "").unwrap();
+    refused("state is not a directory");
+}
+
+#[test]
+fn a_journal_without_one_of_its_tables_is_damaged_and_a_call_begins_a_new_one() {
+    let t = Tipring::start();
+    t.run(&DIAL).exits(10);
+    rusqlite::Connection::open(journal(&t)).unwrap().execute_batch("DROP TABLE tag").unwrap();
+    let run = t.run(&["calls", "list"]).exits(3);
+    assert!(run.stderr.contains("no such table: tag"), "{}", run.all());
+    let told = t.run(&["--json", "doctor"]).exits(1).stdout;
+    assert!(told.contains("its table `tag` is gone"), "{told}");
+    goes_on_with_one_warning(t.run(&DIAL), "moved to");
+    assert_eq!(calls(&t).len(), 1);
+}
+
+#[test]
 fn without_any_place_for_it_the_call_goes_on() {
     let t = Tipring::start();
     let mut command = t.command();

@@ -310,3 +310,27 @@ fn a_link_or_a_pipe_in_the_place_of_the_lock_is_refused() {
     assert!(failed(LineLock::take(&places, LINE, "tipring answer")).why.contains("not a plain file"));
     assert_eq!(holder(&places, LINE), None);
 }
+
+#[test]
+fn a_directory_or_a_link_in_the_place_of_another_programs_lock_is_refused_and_left_there() {
+    let root = tempfile::tempdir().unwrap();
+    let around = machine_with_a_node(&root);
+    let places = Places::new(around.clone());
+    let theirs = around.uucp.join("LCK..dahdi_1");
+    let refused = |what: &str| match LineLock::take(&places, LINE, "tipring answer") {
+        Err(TakeError::Failed(e)) => {
+            assert!(e.exit == Exit::Port && e.why.ends_with(what) && e.why.contains("LCK..dahdi_1"), "{e}");
+            assert_eq!(fs::read_dir(&around.uucp).unwrap().count(), 1, "it is where it was, alone");
+        }
+        other => panic!("{other:?}"),
+    };
+    fs::create_dir(&theirs).unwrap();
+    refused("is a directory");
+    assert!(theirs.is_dir());
+    fs::remove_dir(&theirs).unwrap();
+    symlink(root.path().join("nowhere"), &theirs).unwrap();
+    refused("is a symbolic link");
+    assert_eq!(holder(&places, LINE), None);
+    fs::remove_file(&theirs).unwrap();
+    LineLock::take(&places, LINE, "tipring answer").unwrap();
+}
