@@ -10,8 +10,8 @@ use std::io::Write;
 
 /// What is wrong on this machine, and for each thing the one line that mends it
 ///
-/// Looks at the group, udev rules, ModemManager, the DAHDI driver, its cards and nodes, alarms, locks of other programs,
-/// clocks, the disk, the state directory and the journal. Changes nothing. Exit 0 when nothing fails; warnings do not.
+/// Looks at the group, udev rules, ModemManager, the DAHDI driver, its cards and nodes, alarms, locks of other programs, the
+/// directory for our own, clocks, the disk, the state directory and the journal. Changes nothing. Exit 0 when nothing fails; warnings do not.
 #[derive(Args, Debug)]
 pub struct Doctor {
     /// Print the udev rules of this version instead, to be written to /etc/udev/rules.d/70-tipring.rules
