@@ -318,8 +318,9 @@ fn many_calls_at_once_are_all_in_the_journal() {
         .collect();
     for child in children {
         let run = Run::of(child.wait_with_output().unwrap()).exits(10);
-        // the reason for the exit code, and no word of the journal
-        assert!(run.stderr.starts_with("tipring: ") && run.stderr.lines().count() == 1, "{}", run.all());
+        // the reason for the exit code; of the journal no other word than that a busy disk makes it slow
+        let mut words = run.stderr.lines().filter(|line| !line.contains("the journal is slow"));
+        assert!(words.next().is_some_and(|w| w.starts_with("tipring: ")) && words.next().is_none(), "{}", run.all());
     }
     assert_eq!(calls(&t).len(), 8);
 }
